@@ -1,0 +1,195 @@
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdio>
+#include <exception>
+#include <functional>
+#include <string>
+
+#include "client/cli/commands.h"
+#include "client/cli/output.h"
+
+namespace framering::cli {
+namespace {
+
+constexpr const char* kFooter = R"(Examples:
+  framering list                      what there is, and who reads it
+  framering grab -o desktop.png       a picture of the desktop
+  framering watch                     how fast frames arrive
+
+The socket is --socket, else $FRAMERING_SOCKET, else framering/socket in $XDG_RUNTIME_DIR, else
+/run/framering/socket. `framering COMMAND --help` tells of a command.
+
+Exit codes:
+  0  done
+  1  failed: nothing of that name, not allowed, cannot write, ...
+  2  wrong command line
+  3  no daemon there, or its source cannot be captured now
+  4  no frame, or no answer of the daemon, in time
+  5  the stream ended while it was watched)";
+
+constexpr const char* kGrabFooter = R"(Examples:
+  framering grab -o desktop.png
+  framering grab test:640x480@30 -o - | display)";
+
+constexpr const char* kWatchFooter =
+    R"(Once a second: the size, frames a second, frames missed, the age of frames on arrival (since their capture
+was requested; median and 99 %) and how much of the picture changed from frame to frame. Totals at the end.
+
+Examples:
+  framering watch
+  framering watch --mode every --duration 10 --json)";
+
+constexpr const char* kCompletionFooter = R"(Examples:
+  source <(framering completion bash)
+  framering completion bash > ~/.local/share/bash-completion/completions/framering
+  framering completion zsh > "${fpath[1]}/_framering"
+  framering completion fish > ~/.config/fish/completions/framering.fish)";
+
+int exit_code(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::unavailable:
+    case ErrorCode::disconnected:
+      return kNoDaemon;
+    case ErrorCode::timeout:
+      return kTimeout;
+    case ErrorCode::stream_ended:
+      return kEnded;
+    case ErrorCode::invalid_argument:
+      return kUsage;
+    default:
+      return kFailed;
+  }
+}
+
+// For CLI11: what is wrong with the text.
+std::string check_seconds(const std::string& text) {
+  double seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  const bool is_number = error == std::errc() && end == text.data() + text.size();
+  return is_number && seconds > 0 && seconds <= 1e9 ? ""
+                                                    : text + " is no number of seconds above 0, up to 1e9";
+}
+
+// What the command line asks for; CLI11 fills the options before it is run.
+struct Parser {
+  CLI::App app{"Lists, saves and watches what a frameringd captures.", "framering"};
+  std::string socket;
+  ListOptions list_options;
+  GrabOptions grab_options;
+  WatchOptions watch_options;
+  std::string mode = "latest";
+  std::string shell;
+  std::function<int()> run;
+
+  Parser() {
+    app.footer(kFooter);
+    app.set_version_flag("--version", std::string("framering ") + version, "Print the version and exit");
+    app.set_help_flag("-h,--help", "Print this text and exit");
+    app.require_subcommand(1);
+    app.fallthrough();  // --socket may stand behind the command too
+    app.add_option("--socket", socket, "The daemon's socket")->type_name("PATH");
+    add_list();
+    add_grab();
+    add_watch();
+    add_completion();
+  }
+
+  void add_list() {
+    auto* command = app.add_subcommand("list", "Streams of the daemon and the clients that read them");
+    command->add_flag("--json", list_options.json, "One JSON object");
+    command->footer("Examples:\n  framering list\n  framering list --json | jq -r '.streams[].source'");
+    command->callback([this] { run = [this] { return list(socket, list_options); }; });
+  }
+
+  void add_grab() {
+    auto* command = app.add_subcommand("grab", "Save the newest frame as a PNG picture");
+    command->add_option("SOURCE", grab_options.source, "What to grab [screen]")->type_name("");
+    command->add_option("-o,--output", grab_options.output, "The file; - is standard output")
+        ->type_name("FILE")
+        ->required();
+    command->add_option("--timeout", grab_options.timeout_s, "How long to wait for a frame [5]")
+        ->type_name("SECONDS")
+        ->check(check_seconds);
+    command->add_flag("--json", grab_options.json, "Tell of the frame as JSON, on standard error with -o -");
+    command->footer(kGrabFooter);
+    command->callback([this] { run = [this] { return grab(socket, grab_options); }; });
+  }
+
+  void add_watch() {
+    auto* command = app.add_subcommand("watch", "Read a stream and tell of it once a second, until Ctrl-C");
+    command->add_option("SOURCE", watch_options.source, "What to watch [screen]")->type_name("");
+    command->add_option("--mode", mode, "latest: the newest wins; every: in order [latest]")
+        ->type_name("latest|every")
+        ->check(CLI::IsMember({"latest", "every"}).description(""));
+    command->add_option("--duration", watch_options.duration_s, "End after this long")
+        ->type_name("SECONDS")
+        ->check(check_seconds);
+    command->add_flag("--json", watch_options.json,
+                      "One JSON object a line; the last one has \"total\": true");
+    command->footer(kWatchFooter);
+    command->callback([this] {
+      watch_options.mode = mode == "every" ? Mode::every : Mode::latest;
+      run = [this] { return watch(socket, watch_options); };
+    });
+  }
+
+  void add_completion() {
+    auto* command = app.add_subcommand("completion", "Print a completion script for your shell");
+    command->add_option("SHELL", shell, "bash, zsh or fish")
+        ->type_name("")
+        ->required()
+        ->check(CLI::IsMember({"bash", "zsh", "fish"}).description(""));
+    command->footer(kCompletionFooter);
+    command->callback([this] { run = [this] { return completion(shell); }; });
+  }
+
+  int refuse(const CLI::ParseError& error) const {
+    const auto commands = app.get_subcommands();
+    const auto unknown = app.remaining();
+    std::string message = error.what();
+    if (commands.empty() && error.get_name() == "RequiredError") {
+      message = unknown.empty() ? "a command is missing: list, grab, watch or completion"
+                                : "there is no command or option " + unknown.front();
+    }
+    if (error.get_name() == "ArgumentMismatch")
+      message = message.substr(0, message.find(':')) + " takes one value";
+    const std::string command = commands.empty() ? "" : " " + commands.front()->get_name();
+    std::fprintf(stderr, "framering: %s\n  see framering%s --help\n", message.c_str(), command.c_str());
+    return kUsage;
+  }
+};
+
+int refuse(const Error& error) {
+  std::fprintf(stderr, "framering: %s\n", error.what());
+  if (!error.hint().empty()) std::fprintf(stderr, "  %s\n", error.hint().c_str());
+  return exit_code(error.code());
+}
+
+int run_command(int argc, char** argv) {
+  Parser parser;
+  try {
+    parser.app.parse(argc, argv);
+  } catch (const CLI::Success& success) {
+    return parser.app.exit(success);  // --help, --version
+  } catch (const CLI::ParseError& error) {
+    return parser.refuse(error);
+  }
+  const int code = parser.run();
+  flush_standard_output();
+  return code;
+}
+
+}  // namespace
+}  // namespace framering::cli
+
+int main(int argc, char** argv) {
+  using namespace framering::cli;
+  try {
+    return run_command(argc, argv);
+  } catch (const framering::Error& error) {
+    return refuse(error);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "framering: %s\n", error.what());
+    return kFailed;
+  }
+}

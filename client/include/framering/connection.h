@@ -1,0 +1,46 @@
+// Part of the public API.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "framering/error.h"
+#include "framering/export.h"
+#include "framering/stream.h"
+#include "framering/types.h"
+
+namespace framering {
+
+namespace internal {
+class ConnectionCore;
+}
+
+// A connection to frameringd. Every member may be called from any thread. It belongs to the process that made
+// it: a forked child gets `forked` errors and connects again. One helper thread waits for the daemon's end,
+// so that no wait outlasts it; a lost connection stays lost, and connecting again is the caller's decision.
+class FRAMERING_API Connection {
+ public:
+  // Path: empty means $FRAMERING_SOCKET, else $XDG_RUNTIME_DIR/framering/socket, else /run/framering/socket.
+  // The name, up to 64 bytes, is for lists and logs: empty means the program's.
+  // Throws unavailable (no daemon: the hint says how to start one), permission_denied, version,
+  // quota_exceeded.
+  static Connection connect(const std::string& socket_path = {}, const std::string& client_name = {});
+
+  Connection(Connection&&) noexcept;
+  Connection& operator=(Connection&&) noexcept;
+  ~Connection();
+
+  std::vector<StreamInfo> list();
+  // Throws not_found, invalid_argument, memory_unavailable, quota_exceeded, unavailable.
+  Stream open(const OpenOptions& options = {});
+
+  const std::string& daemon_version() const noexcept;
+  uint32_t daemon_pid() const noexcept;
+
+ private:
+  explicit Connection(std::shared_ptr<internal::ConnectionCore> core) noexcept;
+  std::shared_ptr<internal::ConnectionCore> core_;
+};
+
+}  // namespace framering

@@ -1,0 +1,79 @@
+// Part of the public API.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "framering/error.h"
+#include "framering/export.h"
+#include "framering/frame.h"
+#include "framering/types.h"
+
+namespace framering {
+
+namespace internal {
+class StreamCore;
+}
+
+inline constexpr std::chrono::nanoseconds forever = std::chrono::nanoseconds::max();
+
+// An attached stream. Every member may be called from any thread; each thread that waits gets its own frames
+// (a frame goes to one of them). Frames may outlive it. A resize of the source is followed silently:
+// Frame::epoch() grows.
+class FRAMERING_API Stream {
+ public:
+  explicit Stream(std::shared_ptr<internal::StreamCore> core) noexcept;
+  Stream(Stream&&) noexcept;
+  Stream& operator=(Stream&&) noexcept;
+  ~Stream();  // close()
+
+  // The next frame that this stream has not returned yet, by OpenOptions::mode; waits for one, nothing after
+  // `timeout`; waits too while every lease is on its way back by Frame::release_after(). Throws stream_ended,
+  // disconnected, lease_limit, forked. `on_signal`, if given, is called when a signal handler interrupted the
+  // wait; it returns false to give up (nothing is returned then).
+  // `spin`, 0 to 1 s: how long it watches for a frame before it sleeps, which costs a core and saves the
+  // wake-up.
+  std::optional<Frame> next(std::chrono::nanoseconds timeout = forever,
+                            const std::function<bool()>& on_signal = {},
+                            std::chrono::microseconds spin = std::chrono::microseconds::zero());
+
+  // The newest frame, seen before or not; waits, up to `timeout`, only while the stream has none. Throws as
+  // next(). With Mode::latest, next() then goes on after it; with Mode::every, next() goes on where it was.
+  std::optional<Frame> latest(std::chrono::nanoseconds timeout = std::chrono::seconds(5),
+                              const std::function<bool()>& on_signal = {});
+
+  // Published frames that next() skipped (Mode::latest) or came too late for (Mode::every).
+  uint64_t missed() const noexcept;
+
+  uint32_t width() const;   // pixels, of the newest epoch
+  uint32_t height() const;  // pixels
+  PixelFormat format() const;
+  Memory memory() const;
+  uint64_t epoch() const;
+  std::chrono::milliseconds lease_time() const;
+  const OpenOptions& options() const noexcept;
+
+  // Only with OpenOptions::wake_fd, for event loops. Readable once a frame or a change of state came after
+  // arm(), and when the daemon is gone: arm(); if next(0) has nothing, wait for the descriptor; drain() it;
+  // again. It belongs to the epoch: ask for it again when Frame::epoch() has grown. A lease that comes back
+  // by Frame::release_after() makes nothing readable: open with more leases than frames on their way.
+  int wake_fd() const;
+  void arm();
+  void drain();
+
+  // After stream_ended: attaches to the source again on the same connection. Throws unavailable while it is
+  // gone.
+  void reopen();
+
+  // Wakes all waiters (they get disconnected). Idempotent. The daemon forgets the stream once the last frame
+  // is released.
+  void close() noexcept;
+
+ private:
+  std::shared_ptr<internal::StreamCore> core_;
+};
+
+}  // namespace framering

@@ -1,0 +1,83 @@
+#include "framering/stream.h"
+
+#include "client/src/stream_core.h"
+#include "client/src/wait_linux.h"
+
+namespace framering {
+
+namespace {
+
+constexpr std::chrono::seconds kMaxSpin{1};
+
+uint64_t deadline_after(std::chrono::nanoseconds timeout) {
+  if (timeout == forever) return internal::kNever;
+  const uint64_t now = internal::now_ns();
+  if (timeout.count() <= 0) return now;
+  const auto wait = static_cast<uint64_t>(timeout.count());
+  return wait < internal::kNever - now ? now + wait : internal::kNever;
+}
+
+}  // namespace
+
+Stream::Stream(std::shared_ptr<internal::StreamCore> core) noexcept : core_(std::move(core)) {}
+Stream::Stream(Stream&&) noexcept = default;
+Stream& Stream::operator=(Stream&&) noexcept = default;
+Stream::~Stream() = default;
+
+std::optional<Frame> Stream::next(std::chrono::nanoseconds timeout, const std::function<bool()>& on_signal,
+                                  std::chrono::microseconds spin) {
+  if (spin < spin.zero() || spin > kMaxSpin) {
+    throw Error(ErrorCode::invalid_argument, "spin is out of range: it is 0 to 1 s");
+  }
+  const auto spin_ns = static_cast<uint64_t>(std::chrono::nanoseconds(spin).count());
+  return core_->next(deadline_after(timeout), on_signal, spin_ns);
+}
+
+std::optional<Frame> Stream::latest(std::chrono::nanoseconds timeout,
+                                    const std::function<bool()>& on_signal) {
+  return core_->latest(deadline_after(timeout), on_signal);
+}
+
+uint64_t Stream::missed() const noexcept {
+  return core_->missed();
+}
+uint32_t Stream::width() const {
+  return core_->info().width;
+}
+uint32_t Stream::height() const {
+  return core_->info().height;
+}
+PixelFormat Stream::format() const {
+  return static_cast<PixelFormat>(core_->info().format);
+}
+Memory Stream::memory() const {
+  return static_cast<Memory>(core_->info().memory);
+}
+uint64_t Stream::epoch() const {
+  return core_->info().epoch;
+}
+std::chrono::milliseconds Stream::lease_time() const {
+  return std::chrono::milliseconds(core_->info().lease_ms);
+}
+const OpenOptions& Stream::options() const noexcept {
+  return core_->options();
+}
+
+int Stream::wake_fd() const {
+  return core_->wake_fd();
+}
+void Stream::arm() {
+  core_->arm();
+}
+void Stream::drain() {
+  core_->drain();
+}
+
+void Stream::reopen() {
+  core_->reopen();
+}
+void Stream::close() noexcept {
+  core_->close();
+}
+
+}  // namespace framering

@@ -1,0 +1,277 @@
+#include "client/src/stream_core.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "client/src/errors.h"
+#include "client/src/frame_state.h"
+#include "client/src/wait_linux.h"
+#include "framering/error.h"
+#include "proto/lease.h"
+
+namespace framering::internal {
+
+using proto::Acquire;
+using proto::FrameRef;
+using proto::StreamState;
+
+namespace {
+
+// How often a slot that the daemon is deciding about is looked at again before its frame counts as gone: the
+// decision takes the daemon about a microsecond, unless it is preempted in the middle.
+constexpr int kMarkedLooks = 1000;
+// A device that gives a lease back wakes nobody.
+constexpr uint64_t kLeasePollNs = 100'000;
+
+proto::OpenRequest make_request(const OpenOptions& options) {
+  return {options.source, static_cast<proto::MemoryKind>(options.memory),
+          static_cast<uint16_t>(options.max_leases), options.max_fps, options.wake_fd};
+}
+
+StreamState state_of(const EpochMapping& mapping) {
+  return static_cast<StreamState>(mapping.control().state.load(std::memory_order_seq_cst));
+}
+
+void check_options(const OpenOptions& options) {
+  if (options.max_leases < 1 || options.max_leases > proto::kMaxLeases) {
+    throw Error(ErrorCode::invalid_argument, "max_leases is " + std::to_string(options.max_leases) +
+                                                 ": it is 1 to " + std::to_string(proto::kMaxLeases));
+  }
+  if (!(options.max_fps >= 0 && options.max_fps <= proto::kMaxFps)) {
+    throw Error(ErrorCode::invalid_argument,
+                "max_fps is out of range: it is above 0 and at most 1000, or 0 for no cap");
+  }
+}
+
+}  // namespace
+
+StreamCore::StreamCore(std::shared_ptr<ConnectionCore> connection, const OpenOptions& options)
+    : connection_(std::move(connection)),
+      options_((check_options(options), options)),
+      interval_ns_(options.max_fps > 0 ? static_cast<uint64_t>(1e9 / options.max_fps) : 0),
+      mapping_(open_epoch()) {}
+
+std::shared_ptr<EpochMapping> StreamCore::open_epoch() const {
+  return value_or_raise(
+      EpochMapping::open(connection_, make_request(options_), {options_.device, options_.writable}));
+}
+
+std::shared_ptr<EpochMapping> StreamCore::mapping() const {
+  std::lock_guard lock(mutex_);
+  if (!mapping_) throw Error(ErrorCode::disconnected, "the stream was closed");
+  return mapping_;
+}
+
+std::optional<Frame> StreamCore::next(uint64_t deadline_ns, const OnSignal& on_signal, uint64_t spin_ns) {
+  return wait_for(Want::kNext, deadline_ns, on_signal, spin_ns);
+}
+
+std::optional<Frame> StreamCore::latest(uint64_t deadline_ns, const OnSignal& on_signal) {
+  return wait_for(Want::kLatest, deadline_ns, on_signal, 0);
+}
+
+void StreamCore::check_usable() const {
+  if (!connection_->in_own_process()) {
+    throw Error(ErrorCode::forked, "this stream was opened by another process", "connect again after fork()");
+  }
+  if (closed_.load()) throw Error(ErrorCode::disconnected, "the stream was closed");
+}
+
+std::optional<Frame> StreamCore::wait_for(Want want, uint64_t deadline_ns, const OnSignal& on_signal,
+                                          uint64_t spin_ns) {
+  check_usable();
+  const uint64_t spin_end_ns = spin_ns > 0 ? now_ns() + spin_ns : 0;
+  for (;;) {
+    if (auto frame = take(want)) return frame;
+    const uint64_t now = now_ns();
+    if (now >= deadline_ns) return std::nullopt;
+    const auto mapping = this->mapping();
+    if (now < spin_end_ns) {
+      watch(*mapping, std::min(deadline_ns, spin_end_ns));
+      continue;
+    }
+    proto::LeasePage& page = mapping->lease_page();
+    // The eventcount: say that we wait, look once more, sleep only if nothing came in between.
+    const uint32_t word = page.wake_word.load(std::memory_order_seq_cst);
+    page.waiting.store(1, std::memory_order_seq_cst);
+    if (auto frame = take(want)) return frame;
+    uint64_t until_ns = deadline_ns;
+    if (want == Want::kNext && interval_ns_ > 0) {
+      // A frame that is there but not due yet is looked at again when it is.
+      std::lock_guard lock(mutex_);
+      const FrameRef newest = FrameRef::unpack(mapping->control().latest.load(std::memory_order_seq_cst));
+      if (newest.sequence > last_sequence_) until_ns = std::min(until_ns, last_capture_ns_ + interval_ns_);
+    }
+    if (mapping->awaits_lease()) until_ns = std::min(until_ns, now + kLeasePollNs);
+    if (!sleep_on(*mapping, word, until_ns, on_signal)) return std::nullopt;
+  }
+}
+
+void StreamCore::watch(const EpochMapping& mapping, uint64_t until_ns) const {
+  uint64_t known = 0;
+  {
+    std::lock_guard lock(mutex_);
+    known = last_sequence_;
+  }
+  do {
+    const uint64_t latest = mapping.control().latest.load(std::memory_order_acquire);
+    const StreamState state = state_of(mapping);
+    if (FrameRef::unpack(latest).sequence > known || closed_.load() || connection_->lost() ||
+        (state != StreamState::kLive && state != StreamState::kStale)) {
+      return;
+    }
+    relax();
+  } while (now_ns() < until_ns);
+}
+
+bool StreamCore::sleep_on(EpochMapping& mapping, uint32_t word, uint64_t deadline_ns,
+                          const OnSignal& on_signal) {
+  std::atomic<uint32_t>& wake_word = mapping.lease_page().wake_word;
+  sleepers_.fetch_add(1);
+  const Woken woken = wait_on(wake_word, word, deadline_ns);
+  // The daemon wakes one; whoever else of us sleeps is ours to wake.
+  if (sleepers_.fetch_sub(1) > 1 && woken == Woken::kWoken) wake_all(wake_word);
+  return woken != Woken::kInterrupted || !on_signal || on_signal();
+}
+
+std::optional<Frame> StreamCore::take(Want want) {
+  std::lock_guard lock(mutex_);
+  for (;;) {
+    check_usable();
+    if (connection_->lost()) {
+      throw Error(ErrorCode::disconnected, "the connection to frameringd is lost",
+                  "connect again once it is back");
+    }
+    const StreamState state = state_of(*mapping_);
+    // In order, what the old epoch still holds comes before the new one; the newest frame is never an old
+    // epoch's.
+    const bool drain = want == Want::kNext && options_.mode == Mode::every;
+    const FrameRef chosen = state == StreamState::kLive || state == StreamState::kStale || drain
+                                ? choose(want, now_ns())
+                                : FrameRef{};
+    if (!chosen) {
+      if (state == StreamState::kLive || state == StreamState::kStale) return std::nullopt;
+      follow_or_raise();
+      continue;
+    }
+    const auto lease_index = mapping_->take_lease_index();
+    if (!lease_index) {
+      if (mapping_->awaits_lease()) return std::nullopt;
+      throw Error(ErrorCode::lease_limit,
+                  "all " + std::to_string(options_.max_leases) + " leases of this stream are held",
+                  "release a frame first, or open the stream with more max_leases");
+    }
+    auto frame = lease(chosen, *lease_index);
+    if (!frame) continue;  // overwritten meanwhile: there is a newer one
+    if (want == Want::kNext || options_.mode == Mode::latest) {
+      // Pacing passes frames over in order: those were not missed.
+      const bool counted =
+          want == Want::kNext && last_sequence_ != 0 && (options_.mode == Mode::latest || interval_ns_ == 0);
+      if (counted) missed_.fetch_add(chosen.sequence - last_sequence_ - 1, std::memory_order_relaxed);
+      last_sequence_ = std::max(last_sequence_, chosen.sequence);
+      last_capture_ns_ = frame->capture_ns();
+    }
+    return frame;
+  }
+}
+
+FrameRef StreamCore::choose(Want want, uint64_t now) const {
+  const uint32_t slot_count = mapping_->info().slot_count;
+  const FrameRef newest = FrameRef::unpack(mapping_->control().latest.load(std::memory_order_seq_cst));
+  if (newest.slot >= slot_count || !newest) return {};
+  if (want == Want::kLatest) return newest;
+  if (newest.sequence <= last_sequence_) return {};
+  const uint64_t due_ns = last_capture_ns_ + interval_ns_;
+  if (interval_ns_ > 0 && now < due_ns) return {};
+  if (options_.mode == Mode::latest || last_sequence_ == 0) return newest;
+  FrameRef frame = proto::oldest_since(&mapping_->control(), slot_count, last_sequence_ + 1);
+  if (!frame || frame.sequence > newest.sequence) return newest;
+  // Paced: frames closer than the interval are passed over, but never the newest.
+  while (interval_ns_ > 0 && frame.sequence < newest.sequence &&
+         mapping_->slot(frame.slot).capture_requested_ns.load(std::memory_order_relaxed) < due_ns) {
+    frame = proto::oldest_since(&mapping_->control(), slot_count, frame.sequence + 1);
+    if (!frame) return newest;
+  }
+  return frame;
+}
+
+std::optional<Frame> StreamCore::lease(FrameRef frame, uint32_t lease_index) const {
+  const proto::SlotHeader& slot = mapping_->slot(frame.slot);
+  std::atomic<uint64_t>& word = mapping_->lease_page().leases[lease_index];
+  Acquire outcome = Acquire::kMarked;
+  for (int looks = 0; outcome == Acquire::kMarked && looks < kMarkedLooks; ++looks) {
+    outcome = proto::acquire(slot, word, frame);
+  }
+  if (outcome != Acquire::kLeased) {
+    mapping_->return_lease_index(lease_index);
+    return std::nullopt;
+  }
+  auto state = std::make_unique<FrameState>(mapping_, lease_index, frame);
+  constexpr auto relaxed = std::memory_order_relaxed;
+  state->capture_ns = slot.capture_requested_ns.load(relaxed);
+  state->capture_done_ns = slot.capture_done_ns.load(relaxed);
+  state->published_ns = slot.published_ns.load(relaxed);
+  const uint32_t count = std::min(slot.damage_count.load(relaxed), proto::kMaxDamageRects);
+  state->damage.reserve(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    const auto rect = proto::DamageRect::unpack(slot.damage[i].load(relaxed));
+    state->damage.push_back({rect.x, rect.y, rect.width, rect.height});
+  }
+  if (!state->valid()) return std::nullopt;
+  return Frame(std::move(state));
+}
+
+void StreamCore::follow_or_raise() {
+  if (state_of(*mapping_) == StreamState::kSuperseded) {
+    mapping_ = open_epoch();
+    return;
+  }
+  const char* text = mapping_->control().end_text;
+  throw Error(ErrorCode::stream_ended,
+              "the stream has ended: " + std::string(text, strnlen(text, proto::kEndTextBytes)),
+              "reopen it once its source is back");
+}
+
+void StreamCore::reopen() {
+  check_usable();
+  std::lock_guard lock(mutex_);
+  mapping_ = open_epoch();
+}
+
+void StreamCore::close() noexcept {
+  if (closed_.exchange(true) || !connection_->in_own_process()) return;
+  std::shared_ptr<EpochMapping> mapping;
+  {
+    std::lock_guard lock(mutex_);
+    mapping.swap(mapping_);
+  }
+  if (!mapping) return;
+  mapping->lease_page().wake_word.fetch_add(1, std::memory_order_seq_cst);
+  wake_all(mapping->lease_page().wake_word);
+}
+
+std::shared_ptr<EpochMapping> StreamCore::wakeable() const {
+  check_usable();
+  if (!options_.wake_fd) throw Error(ErrorCode::invalid_argument, "the stream was opened without wake_fd");
+  return mapping();
+}
+
+int StreamCore::wake_fd() const {
+  return wakeable()->wake_pipe();
+}
+
+void StreamCore::arm() {
+  wakeable()->lease_page().armed.store(1, std::memory_order_seq_cst);
+}
+
+void StreamCore::drain() {
+  char bytes[256];
+  while (read(wake_fd(), bytes, sizeof bytes) > 0) {
+  }
+}
+
+}  // namespace framering::internal

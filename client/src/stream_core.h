@@ -1,0 +1,70 @@
+// How a stream finds, leases and waits for frames. The public Stream is a handle on this.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "client/src/connection_core.h"
+#include "client/src/epoch_mapping.h"
+#include "framering/frame.h"
+#include "framering/types.h"
+#include "proto/shm_layout.h"
+
+namespace framering::internal {
+
+using OnSignal = std::function<bool()>;
+
+// Any thread. `deadline_ns` is CLOCK_MONOTONIC; kNever waits for ever.
+class StreamCore {
+ public:
+  StreamCore(std::shared_ptr<ConnectionCore> connection, const OpenOptions& options);
+  ~StreamCore() { close(); }
+
+  std::optional<Frame> next(uint64_t deadline_ns, const OnSignal& on_signal, uint64_t spin_ns);
+  std::optional<Frame> latest(uint64_t deadline_ns, const OnSignal& on_signal);
+  void reopen();
+  void close() noexcept;
+
+  void arm();
+  void drain();
+  int wake_fd() const;
+
+  uint64_t missed() const { return missed_.load(std::memory_order_relaxed); }
+  const OpenOptions& options() const { return options_; }
+  EpochInfo info() const { return mapping()->info(); }
+
+ private:
+  enum class Want { kNext, kLatest };
+
+  std::shared_ptr<EpochMapping> mapping() const;
+  std::shared_ptr<EpochMapping> wakeable() const;  // throws without OpenOptions::wake_fd
+  std::shared_ptr<EpochMapping> open_epoch() const;
+  std::optional<Frame> wait_for(Want want, uint64_t deadline_ns, const OnSignal& on_signal, uint64_t spin_ns);
+  // What is there now, or nothing; follows a superseded epoch. Throws what ends the waiting.
+  std::optional<Frame> take(Want want);
+  std::optional<Frame> lease(proto::FrameRef frame, uint32_t lease_index) const;
+  proto::FrameRef choose(Want want, uint64_t now) const;
+  void follow_or_raise();
+  // Returns when take() may find something, or then.
+  void watch(const EpochMapping& mapping, uint64_t until_ns) const;
+  bool sleep_on(EpochMapping& mapping, uint32_t word, uint64_t deadline_ns, const OnSignal& on_signal);
+  void check_usable() const;
+
+  const std::shared_ptr<ConnectionCore> connection_;
+  const OpenOptions options_;
+  const uint64_t interval_ns_;  // of max_fps; 0 = none
+  std::atomic<bool> closed_{false};
+  std::atomic<uint32_t> sleepers_{0};
+  std::atomic<uint64_t> missed_{0};
+
+  mutable std::mutex mutex_;
+  std::shared_ptr<EpochMapping> mapping_;  // null once closed
+  uint64_t last_sequence_ = 0;             // the newest frame that next() has returned
+  uint64_t last_capture_ns_ = 0;
+};
+
+}  // namespace framering::internal

@@ -1,0 +1,59 @@
+// Where pixels come from. A source writes straight into the surfaces of a pool and knows nothing else of it.
+// The pump drives it from one thread; interrupt() alone may be called from another.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "daemon/frame.h"
+#include "daemon/surface.h"
+#include "proto/result.h"
+
+namespace framering::daemon {
+
+struct SourceEvents {
+  bool changed = false;   // there may be something new to capture
+  bool geometry = false;  // geometry() may differ from the bound one: the pump starts a new epoch if it does
+};
+
+class Source {
+ public:
+  virtual ~Source() = default;
+
+  // Queries the source; kUnavailable when it is gone.
+  virtual proto::Result<Geometry> geometry() = 0;
+
+  // Makes the surfaces known for frames of this geometry, before the pool is sealed. Replaces an earlier
+  // binding; all surfaces then count as holding nothing.
+  virtual proto::Status bind(const Geometry& geometry, std::span<const Surface> surfaces) = 0;
+
+  // Readable when poll() may have news. Level-triggered; stays the same while the source lives. Wait on it
+  // only after poll(): other calls may take news in, which poll() then tells.
+  virtual int event_fd() const = 0;
+
+  // Takes in all that happened, without blocking. kUnavailable when the source is gone; its text is what
+  // clients read.
+  virtual proto::Result<SourceEvents> poll() = 0;
+
+  enum class Request {
+    kChanged,  // what changed since this surface was last written; nothing changed at all: damage comes back
+               // empty
+    kFull,     // every pixel, whatever is known of changes
+  };
+
+  // Brings the surface up to date and waits until its pixels are complete. kInvalidArgument if the geometry
+  // changed meanwhile (the surface then holds no frame; poll() reports it), kUnavailable when the source is
+  // gone.
+  virtual proto::Result<CaptureInfo> capture(size_t surface, Request request) = 0;
+
+  // True where changes can be missed, so that the pump adds a full capture every few seconds of activity.
+  virtual bool wants_safety_frames() const = 0;
+
+  // Any thread. Ends a call that hangs on an unresponsive peer; the source reports itself gone afterwards.
+  virtual void interrupt() = 0;
+};
+
+}  // namespace framering::daemon

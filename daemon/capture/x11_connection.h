@@ -1,0 +1,58 @@
+// A connection to an X server that has what capturing needs: a local socket, over which it takes our memory,
+// and the extensions MIT-SHM, DAMAGE and XFIXES.
+#pragma once
+
+#include <xcb/xcb.h>
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "proto/result.h"
+
+namespace framering::daemon {
+
+struct FreeDeleter {
+  void operator()(void* memory) const { std::free(memory); }
+};
+template <class T>
+using XcbPtr = std::unique_ptr<T, FreeDeleter>;
+
+class X11Connection {
+ public:
+  // As open_x11_source().
+  static proto::Result<std::unique_ptr<X11Connection>> open(const std::string& display);
+  ~X11Connection();
+  X11Connection(const X11Connection&) = delete;
+  X11Connection& operator=(const X11Connection&) = delete;
+
+  xcb_connection_t* xcb() const { return xcb_; }
+  const xcb_setup_t& setup() const { return *xcb_get_setup(xcb_); }
+  const xcb_screen_t& screen() const { return *screen_; }
+  xcb_window_t root() const { return screen_->root; }
+  uint8_t damage_event() const { return damage_event_; }
+  bool shares_pixmaps() const { return shares_pixmaps_; }  // says the server; only trying tells
+  int fd() const { return xcb_get_file_descriptor(xcb_); }
+
+  bool lost() const { return xcb_connection_has_error(xcb_) != 0; }
+  proto::Error gone() const;
+  proto::Error failed(const xcb_generic_error_t& error) const;
+  // One round trip.
+  proto::Status check(xcb_void_cookie_t cookie) const;
+
+  // Any thread. Ends every wait for the server; the connection is lost afterwards.
+  void interrupt() const;
+
+ private:
+  X11Connection(std::string name, xcb_connection_t* xcb);
+  proto::Status require_local_socket() const;
+  proto::Status require_extensions();
+
+  const std::string name_;
+  xcb_connection_t* const xcb_;
+  const xcb_screen_t* screen_ = nullptr;
+  uint8_t damage_event_ = 0;
+  bool shares_pixmaps_ = false;
+};
+
+}  // namespace framering::daemon

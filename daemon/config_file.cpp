@@ -1,0 +1,214 @@
+#include <toml++/toml.h>
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "daemon/config.h"
+
+namespace framering::daemon {
+
+using proto::Error;
+using proto::ErrorCode;
+using proto::Ok;
+using proto::Status;
+
+namespace {
+
+struct Key {
+  std::string name;
+  std::function<Status(const toml::node&)> set{};  // none for tables
+  std::vector<Key> table{};
+  std::function<Status(const toml::table&)> each{};  // for an array of tables
+};
+
+Error at(const std::string& path, const toml::source_region& where, const std::string& what) {
+  return Error{
+      ErrorCode::kInvalidArgument,
+      path + ":" + std::to_string(where.begin.line) + ":" + std::to_string(where.begin.column) + ": " + what,
+      {}};
+}
+
+size_t edit_distance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i);
+    for (size_t k = 1; k <= b.size(); ++k) {
+      const size_t substituted = diagonal + (a[i - 1] != b[k - 1]);
+      diagonal = row[k];
+      row[k] = std::min({row[k] + 1, row[k - 1] + 1, substituted});
+    }
+  }
+  return row.back();
+}
+
+template <class T, class Set>
+std::function<Status(const toml::node&)> value_of(const char* type, Set set) {
+  return [type, set](const toml::node& node) -> Status {
+    const auto value = node.value_exact<T>();
+    if (!value) return Error{ErrorCode::kInvalidArgument, std::string("this must be ") + type, {}};
+    return set(*value);
+  };
+}
+
+// A number; TOML writes 60 and 60.0 as two types.
+template <class Set>
+std::function<Status(const toml::node&)> number(Set set) {
+  return [set](const toml::node& node) -> Status {
+    const auto value = node.value<double>();
+    if (!node.is_number() || !value) return Error{ErrorCode::kInvalidArgument, "this must be a number", {}};
+    return set(*value);
+  };
+}
+
+template <class T, class Set>
+std::function<Status(const toml::node&)> array_of(const char* type, Set set) {
+  return [type, set](const toml::node& node) -> Status {
+    std::vector<T> values;
+    if (const toml::array* array = node.as_array()) {
+      for (const toml::node& element : *array) {
+        const auto value = element.value_exact<T>();
+        if (!value) return Error{ErrorCode::kInvalidArgument, std::string("this must be ") + type, {}};
+        values.push_back(*value);
+      }
+      return set(values);
+    }
+    return Error{ErrorCode::kInvalidArgument, std::string("this must be ") + type, {}};
+  };
+}
+
+Status apply(const toml::table& table, const std::vector<Key>& keys, const std::string& path) {
+  for (const auto& [name, node] : table) {
+    const std::string given(name.str());
+    const auto key =
+        std::find_if(keys.begin(), keys.end(), [&](const Key& known) { return known.name == given; });
+    if (key == keys.end()) {
+      const auto nearest = std::min_element(keys.begin(), keys.end(), [&](const Key& a, const Key& b) {
+        return edit_distance(a.name, given) < edit_distance(b.name, given);
+      });
+      return at(path, name.source(),
+                "unknown key \"" + given + "\"; did you mean \"" + nearest->name + "\"?");
+    }
+    if (key->each) {
+      const toml::array* array = node.as_array();
+      if (!array || !array->is_homogeneous<toml::table>()) {
+        return at(path, node.source(), given + ": these must be tables in double brackets");
+      }
+      for (const toml::node& element : *array) {
+        if (auto taken = key->each(*element.as_table()); !taken) return taken;
+      }
+      continue;
+    }
+    if (!key->set) {
+      if (!node.is_table()) return at(path, node.source(), given + ": this must be a table");
+      if (auto inner = apply(*node.as_table(), key->table, path); !inner) return inner;
+      continue;
+    }
+    if (auto set = key->set(node); !set) return at(path, node.source(), given + ": " + set.error().message);
+  }
+  return Ok{};
+}
+
+std::vector<Key> quota_keys(QuotaLimits& quota) {
+  const auto limit = [](uint32_t& to, const char* name) {
+    return Key{name, value_of<int64_t>("an integer",
+                                       [&to, name](int64_t value) { return set_quota(to, name, value); })};
+  };
+  return {limit(quota.clients, "clients"), limit(quota.clients_per_uid, "clients_per_uid"),
+          limit(quota.streams_per_uid, "streams_per_uid"), limit(quota.leases_per_uid, "leases_per_uid"),
+          limit(quota.connects_per_second, "connects_per_second")};
+}
+
+std::function<Status(const toml::node&)> text(std::string& to) {
+  return value_of<std::string>("a string", [&to](const std::string& value) -> Status {
+    to = value;
+    return Ok{};
+  });
+}
+
+std::function<Status(const toml::node&)> memory(MemoryChoice& to) {
+  return value_of<std::string>("a string", [&to](const std::string& name) { return set_memory(to, name); });
+}
+
+// A [[stream]]: one more source, perhaps with memory of its own.
+Status add_stream(const toml::table& table, const std::string& path, Config& config,
+                  std::vector<std::string>& added) {
+  std::string source;
+  MemoryChoice choice;
+  if (auto applied = apply(table, {{"source", text(source)}, {"memory", memory(choice)}}, path); !applied) {
+    return applied;
+  }
+  if (source.empty()) return at(path, table.source(), "stream: it needs a source = \"...\"");
+  if (table.contains("memory")) config.stream_memory[source] = choice;
+  added.push_back(source);
+  return Ok{};
+}
+
+std::vector<Key> top_keys(Config& config, const std::string& path, std::vector<std::string>& added) {
+  using Strings = std::vector<std::string>;
+  using Integers = std::vector<int64_t>;
+  return {
+      {"socket", text(config.socket)},
+      {"display", text(config.display)},
+      {"sources", array_of<std::string>("an array of strings",
+                                        [&](const Strings& v) { return set_sources(config, v); })},
+      {"memory", memory(config.memory)},
+      {"slots", value_of<int64_t>("an integer", [&](int64_t v) { return set_slots(config, v); })},
+      {"max_fps", number([&](double v) { return set_max_fps(config, v); })},
+      {"lease_ms", value_of<int64_t>("an integer", [&](int64_t v) { return set_lease_ms(config, v); })},
+      {"log_level",
+       value_of<std::string>("a string", [&](const std::string& v) { return set_log_level(config, v); })},
+      {"allow_uids", array_of<int64_t>("an array of integers",
+                                       [&](const Integers& v) { return set_allow_uids(config, v); })},
+      {"quota", nullptr, quota_keys(config.quota)},
+      {"stream",
+       nullptr,
+       {},
+       [&, path](const toml::table& table) { return add_stream(table, path, config, added); }},
+  };
+}
+
+// toml++ would take a folder for an empty file, and does not say why one cannot be read.
+proto::Result<std::string> read_text(const std::string& path) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"), std::fclose);
+  std::string text;
+  char part[4096];
+  for (size_t length = sizeof part; file && length == sizeof part;) {
+    length = std::fread(part, 1, sizeof part, file.get());
+    text.append(part, length);
+  }
+  if (!file || std::ferror(file.get())) {
+    return proto::errno_error(ErrorCode::kInvalidArgument, "cannot read " + path, errno);
+  }
+  return text;
+}
+
+}  // namespace
+
+proto::Result<Config> read_config_file(const std::string& path) {
+  const auto text = read_text(path);
+  if (!text) return text.error();
+  toml::table table;
+  try {
+    table = toml::parse(*text, path);
+  } catch (const toml::parse_error& error) {
+    return at(path, error.source(), std::string(error.description()));
+  }
+  Config config;
+  std::vector<std::string> added;
+  if (auto applied = apply(table, top_keys(config, path, added), path); !applied) return applied.error();
+  if (!added.empty()) {
+    if (table.contains("sources")) added.insert(added.begin(), config.sources.begin(), config.sources.end());
+    if (auto set = set_sources(config, std::move(added)); !set) {
+      return Error{ErrorCode::kInvalidArgument, path + ": " + set.error().message, {}};
+    }
+  }
+  return config;
+}
+
+}  // namespace framering::daemon

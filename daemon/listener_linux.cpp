@@ -1,0 +1,102 @@
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "daemon/listener.h"
+#include "proto/channel.h"
+
+namespace framering::daemon {
+
+using proto::errno_error;
+using proto::Error;
+using proto::ErrorCode;
+using proto::Ok;
+using proto::Status;
+using proto::UniqueFd;
+
+namespace {
+
+constexpr int kBacklog = 128;
+
+Status make_folder(const std::string& path) {
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  std::error_code error;
+  if (!folder.empty()) std::filesystem::create_directory(folder, error);
+  if (error) {
+    return Error{ErrorCode::kPermissionDenied, "cannot make " + folder.string() + ": " + error.message(),
+                 "choose another path with --socket"};
+  }
+  return Ok{};
+}
+
+Error in_use(const std::string& path, const std::string& by) {
+  return Error{ErrorCode::kAlreadyInUse, "socket " + path + " is in use by " + by,
+               "stop it, or choose another path with --socket"};
+}
+
+// Who listens at the path; nobody is an error of connect_socket().
+proto::Result<std::string> listener_at(const std::string& path) {
+  const auto socket = proto::connect_socket(path);
+  if (!socket) return socket.error();
+  const auto peer = proto::peer_credentials(socket->get());
+  return "the process " + (peer ? std::to_string(peer->pid) : std::string("of an unknown pid"));
+}
+
+}  // namespace
+
+proto::Result<Listener> Listener::open(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof address.sun_path) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "socket path \"" + path + "\" must have 1 to " +
+                     std::to_string(sizeof address.sun_path - 1) + " bytes",
+                 {}};
+  }
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  if (auto made = make_folder(path); !made) return made.error();
+
+  UniqueFd lock(::open((path + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock) return errno_error(ErrorCode::kPermissionDenied, "cannot open " + path + ".lock", errno);
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    const auto owner = listener_at(path);
+    return in_use(path, owner ? *owner : "a daemon that is just starting or stopping");
+  }
+  struct stat info;
+  if (lstat(path.c_str(), &info) == 0) {
+    if (!S_ISSOCK(info.st_mode)) {
+      return Error{ErrorCode::kAlreadyInUse, path + " is there and is no socket",
+                   "remove it, or choose another path with --socket"};
+    }
+    if (const auto owner = listener_at(path)) return in_use(path, *owner);
+    if (unlink(path.c_str()) != 0)
+      return errno_error(ErrorCode::kPermissionDenied, "cannot remove " + path, errno);
+  }
+
+  Listener listener(path, std::move(lock));
+  UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket || bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return errno_error(ErrorCode::kPermissionDenied, "cannot bind " + path, errno);
+  }
+  listener.socket_ = std::move(socket);
+  if (chmod(path.c_str(), 0666) != 0 || listen(listener.fd(), kBacklog) != 0) {
+    return errno_error(ErrorCode::kInternal, "cannot listen on " + path, errno);
+  }
+  return listener;
+}
+
+// The lock file stays: removed, a second start could lock the old file and a third one a new one.
+Listener::~Listener() {
+  if (socket_) unlink(path_.c_str());
+}
+
+}  // namespace framering::daemon

@@ -1,0 +1,148 @@
+// Parse, set up, run, exit code.
+#include <signal.h>
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "daemon/config.h"
+#include "daemon/listener.h"
+#include "daemon/log.h"
+#include "daemon/platform.h"
+#include "daemon/pump.h"
+#include "daemon/server.h"
+#include "daemon/stream.h"
+#include "proto/channel.h"
+
+namespace {
+
+using namespace framering;
+using namespace framering::daemon;
+
+constexpr std::chrono::seconds kRestartDelay{1};
+
+enum ExitCode { kEndedBySignal = 0, kFailed = 1, kWrongConfiguration = 2, kCannotStart = 3 };
+
+// Destroyed in the reverse order: clients first, then pumps, then what they pump into.
+struct Daemon {
+  boost::asio::io_context io;
+  std::atomic<bool> must_restart{false};
+  std::vector<std::unique_ptr<Stream>> streams;
+  std::vector<std::unique_ptr<Pump>> pumps;
+  std::optional<Server> server;
+};
+
+proto::Status add_stream(Daemon& daemon, const std::string& name, const Config& config) {
+  auto source = find_source(name, config);
+  if (!source) return source.error();
+  // The streams' clients have read by then why they ended.
+  auto pool = find_pool(name, config, [&daemon] {
+    daemon.must_restart = true;
+    daemon.io.stop();
+  });
+  if (!pool) return pool.error();
+  auto stream = Stream::create({.source = name,
+                                .slot_count = config.slots,
+                                .lease_ms = config.lease_ms,
+                                .max_fps = config.max_fps.value_or(default_max_fps(name))});
+  if (!stream) return stream.error();
+  auto pump = Pump::start(**stream, *std::move(source), *std::move(pool));
+  if (!pump) return pump.error();
+  daemon.streams.push_back(*std::move(stream));
+  daemon.pumps.push_back(*std::move(pump));
+  return proto::Ok{};
+}
+
+proto::Status set_up(Daemon& daemon, const Config& config) {
+  // The socket first: a second daemon is refused before it takes memory or asks anything of a display.
+  auto listener = Listener::open(config.socket.empty() ? proto::default_socket_path() : config.socket);
+  if (!listener) return listener.error();
+  for (const std::string& name : config.sources) {
+    if (auto added = add_stream(daemon, name, config); !added) return added;
+  }
+  std::vector<Stream*> streams;
+  for (const auto& stream : daemon.streams) streams.push_back(stream.get());
+  spdlog::info("frameringd {} serves {}", FRAMERING_VERSION, listener->path());
+  daemon.server.emplace(daemon.io, *std::move(listener), std::move(streams),
+                        Server::Options{config.quota, config.allow_uids});
+  daemon.server->start();
+  return proto::Ok{};
+}
+
+// Tells the clients, then lets go of everything. False if a source hangs where nothing can end it.
+bool shut_down(Daemon& daemon, const std::string& reason) {
+  bool ended = true;
+  for (const auto& pump : daemon.pumps) ended &= pump->stop(reason);
+  daemon.server.reset();
+  return ended;
+}
+
+int fail(const proto::Error& error, ExitCode code) {
+  std::fprintf(stderr, "frameringd: %s\n", error.message.c_str());
+  if (!error.hint.empty()) std::fprintf(stderr, "  %s\n", error.hint.c_str());
+  return code;
+}
+
+// Never returns where the program can be started anew; its clients connect again.
+int restart(Daemon& daemon, char* const* arguments) {
+  spdlog::warn("a GPU is lost to this process: starting anew");
+  shut_down(daemon, "frameringd starts anew, because a GPU was lost");
+  // A device that is lost again and again must not keep the machine busy.
+  std::this_thread::sleep_for(kRestartDelay);
+  restart_process(arguments);
+  return fail(proto::errno_error(proto::ErrorCode::kInternal, "cannot start anew", errno), kFailed);
+}
+
+int run(const Config& config, char* const* arguments) {
+  start_logging(config.log_level);
+  raise_descriptor_limit();
+  signal(SIGPIPE, SIG_IGN);
+  auto daemon = std::make_unique<Daemon>();
+  if (const auto ready = set_up(*daemon, config); !ready) {
+    shut_down(*daemon, "the daemon could not start");
+    return fail(ready.error(), ready.error().code == proto::ErrorCode::kInvalidArgument ? kWrongConfiguration
+                                                                                        : kCannotStart);
+  }
+  // Only now: until then a signal ends the process as it is, whatever a source waits for.
+  boost::asio::signal_set ending(daemon->io, SIGINT, SIGTERM);
+  bool must_end = false;
+  ending.async_wait([&](boost::system::error_code error, int) {
+    if (error) return;
+    must_end = true;
+    daemon->io.stop();
+  });
+  daemon->io.run();
+  if (daemon->must_restart && !must_end) {
+    ending.clear();  // from here on a signal ends the process as it stands
+    return restart(*daemon, arguments);
+  }
+  if (!shut_down(*daemon, "frameringd was stopped")) std::_Exit(kEndedBySignal);
+  return kEndedBySignal;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    const auto parsed = parse_config(argc, argv);
+    if (!parsed) return fail(parsed.error(), kWrongConfiguration);
+    if (const auto* print = std::get_if<PrintAndExit>(&*parsed)) {
+      std::fputs(print->text.c_str(), stdout);
+      return 0;
+    }
+    return run(std::get<Config>(*parsed), argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "frameringd: %s\n", error.what());
+    return kFailed;
+  }
+}

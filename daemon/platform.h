@@ -1,0 +1,29 @@
+// What the daemon needs of the operating system: which sources and pools exist, and the process itself.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "daemon/config.h"
+#include "daemon/pump.h"
+#include "proto/result.h"
+
+namespace framering::daemon {
+
+// The source of this name, with what the configuration says. kNotFound lists what there is.
+proto::Result<SourceFactory> find_source(const std::string& name, const Config& config);
+// The rate cap of this source where the configuration names none.
+double default_max_fps(const std::string& name);
+// The pool for this source, where the configuration says, and a line in the log about it. kMemoryUnavailable
+// for what does not exist here; kAuto chooses. `needs_new_process` is called, by a pump's thread, when a
+// device was lost that only another process can use again.
+proto::Result<PoolFactory> find_pool(const std::string& source, const Config& config,
+                                     std::function<void()> needs_new_process);
+
+// Starts this program anew in place of this process, with the same arguments. Returns if that fails.
+void restart_process(char* const* arguments);
+
+// As many descriptors as the system lets this process have: each client takes a few.
+void raise_descriptor_limit();
+
+}  // namespace framering::daemon

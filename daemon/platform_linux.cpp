@@ -1,0 +1,76 @@
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <memory>
+#include <utility>
+
+#include "daemon/capture/test_source.h"
+#include "daemon/capture/x11_source.h"
+#include "daemon/memory/cuda_pool.h"
+#include "daemon/memory/host_pool.h"
+#include "daemon/platform.h"
+
+namespace framering::daemon {
+
+using proto::Error;
+using proto::ErrorCode;
+using proto::MemoryKind;
+
+namespace {
+
+constexpr const char* kScreen = "screen";
+constexpr const char* kTest = "test:";
+
+}  // namespace
+
+proto::Result<SourceFactory> find_source(const std::string& name, const Config& config) {
+  if (name == kScreen) {
+    return SourceFactory([display = config.display] { return open_x11_source({.display = display}); });
+  }
+  if (name.starts_with(kTest)) {
+    auto options = parse_test_source(name);
+    if (!options) return options.error();
+    return SourceFactory([options = *options] { return open_test_source(options); });
+  }
+  return Error{ErrorCode::kInvalidArgument, "there is no source \"" + name + "\"",
+               "there are: screen, test:WIDTHxHEIGHT@FPS"};
+}
+
+double default_max_fps(const std::string& name) {
+  return name.starts_with(kTest) ? 0 : 60;  // a test source has a rate of its own
+}
+
+proto::Result<PoolFactory> find_pool(const std::string& source, const Config& config,
+                                     std::function<void()> needs_new_process) {
+  const auto own = config.stream_memory.find(source);
+  const MemoryChoice& memory = own == config.stream_memory.end() ? config.memory : own->second;
+  if (memory.kind == MemoryKind::kHost) return PoolFactory(HostPool::create);
+  const bool chooses = memory.kind == MemoryKind::kAuto;
+  const auto place = find_cuda_place(chooses ? MemoryKind::kCuda : memory.kind, memory.device);
+  if (place) {
+    spdlog::info("{}: {} memory of {}", source, proto::memory_name(place->kind), place->text);
+    return PoolFactory([place = *place, needs_new_process = std::move(needs_new_process)](
+                           const Geometry& geometry, uint32_t slot_count) {
+      auto pool = create_cuda_pool(place, geometry, slot_count);
+      if (!pool && cuda_device_lost()) needs_new_process();
+      return pool;
+    });
+  }
+  if (!chooses) return place.error();
+  spdlog::info("{}: host memory: {}", source, place.error().message);
+  return PoolFactory(HostPool::create);
+}
+
+void restart_process(char* const* arguments) {
+  execv("/proc/self/exe", arguments);
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace framering::daemon

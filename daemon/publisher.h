@@ -1,0 +1,35 @@
+// Wakes the readers of one epoch from a thread of its own, so that the pump pays one system call a frame for
+// any number of clients.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <thread>
+
+#include "daemon/reader.h"
+
+namespace framering::daemon {
+
+class Publisher {
+ public:
+  explicit Publisher(const ReaderTable& readers);  // the table outlives the publisher
+  ~Publisher();                                    // stop()
+  Publisher(const Publisher&) = delete;
+  Publisher& operator=(const Publisher&) = delete;
+
+  // Pump thread. The control page changed: whoever waits is woken soon. Several changes may become one
+  // wake-up.
+  void notify();
+  // Pump thread. Wakes everybody once more and ends the thread; idempotent.
+  void stop();
+
+ private:
+  void run();
+
+  const ReaderTable& readers_;
+  std::atomic<uint32_t> generation_{0};
+  std::atomic<bool> stopping_{false};
+  std::thread thread_;
+};
+
+}  // namespace framering::daemon

@@ -1,0 +1,245 @@
+#include "daemon/pump.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "daemon/pacer.h"
+#include "daemon/thread_name.h"
+#include "daemon/wait.h"
+
+namespace framering::daemon {
+
+using proto::Error;
+using proto::ErrorCode;
+using proto::Ok;
+using proto::Status;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr uint64_t kMillisecondNs = 1'000'000;
+constexpr uint64_t kSlotRetryNs =
+    kMillisecondNs;  // leases end without a message, so a starved pump looks again
+constexpr uint64_t kFirstBackoffNs = 100 * kMillisecondNs;
+constexpr uint64_t kLastBackoffNs = 5'000 * kMillisecondNs;
+constexpr milliseconds kStopTimeout{1500};
+
+}  // namespace
+
+Pump::Pump(Stream& stream, SourceFactory make_source, PoolFactory make_pool)
+    : stream_(stream), make_source_(std::move(make_source)), make_pool_(std::move(make_pool)) {}
+
+proto::Result<std::unique_ptr<Pump>> Pump::start(Stream& stream, SourceFactory make_source,
+                                                 PoolFactory make_pool) {
+  std::unique_ptr<Pump> pump(new Pump(stream, std::move(make_source), std::move(make_pool)));
+  if (auto opened = pump->open_source(); !opened) return opened.error();
+  pump->thread_ = std::thread([&pump = *pump] { pump.run(); });
+  return pump;
+}
+
+Pump::~Pump() {
+  if (thread_.joinable()) thread_.join();
+}
+
+bool Pump::stop(const std::string& reason) {
+  std::unique_lock lock(stop_mutex_);
+  if (!stopping_.exchange(true)) stop_reason_ = reason;
+  stream_.wake_pump();
+  {
+    std::lock_guard source_lock(source_mutex_);
+    if (source_) source_->interrupt();
+  }
+  if (!stopped_.wait_for(lock, kStopTimeout, [this] { return finished_; })) {
+    thread_.detach();
+    return false;
+  }
+  return true;
+}
+
+Status Pump::open_source() {
+  auto source = make_source_();
+  if (!source) return source.error();
+  {
+    std::lock_guard lock(source_mutex_);
+    source_ = *std::move(source);
+  }
+  auto geometry = source_->geometry();
+  if (!geometry) return geometry.error();
+  return make_epoch(*geometry);
+}
+
+Status Pump::make_epoch(const Geometry& geometry) {
+  const StreamOptions& options = stream_.options();
+  if (auto checked = check_geometry(geometry); !checked) return checked;
+  auto epoch = std::make_shared<Epoch>();
+  auto pool = make_pool_(geometry, options.slot_count);
+  if (!pool) return pool.error();
+  epoch->geometry = geometry;
+  epoch->pool = *std::move(pool);
+  if (auto bound = source_->bind(geometry, epoch->pool->surfaces()); !bound) return bound;
+  if (auto sealed = epoch->pool->seal(); !sealed) return sealed;
+
+  RingOptions ring_options;
+  ring_options.geometry = geometry;
+  ring_options.epoch = next_epoch_++;
+  ring_options.slot_count = epoch->pool->slot_count();
+  ring_options.slot_bytes = epoch->pool->slot_bytes();
+  ring_options.next_sequence = next_sequence_;
+  ring_options.lease_ns = options.lease_ms * kMillisecondNs;
+  auto ring = Ring::create(ring_options);
+  if (!ring) return ring.error();
+  epoch->ring = *std::move(ring);
+
+  spdlog::info("{}: epoch {}, {}x{} {}, {} slots", options.source, ring_options.epoch, geometry.width,
+               geometry.height, proto::format_name(geometry.format), ring_options.slot_count);
+  std::swap(epoch_, epoch);
+  stream_.set_epoch(epoch_);
+  // The old epoch ends only now, so that whoever it wakes finds the new one.
+  if (epoch) {
+    epoch->ring->supersede();
+    epoch->publisher.stop();
+  }
+  return Ok{};
+}
+
+void Pump::run() {
+  name_this_thread("pump:" + stream_.options().source);
+  tighten_timer_slack();
+  while (!stopping_) {
+    const Ending ending = serve();
+    next_sequence_ = epoch_->ring->next_sequence();
+    if (ending.kind == Ending::Kind::kStopped) break;
+    if (ending.kind == Ending::Kind::kGeometry) {
+      const Status made = make_epoch(ending.geometry);
+      if (made) continue;
+      end_epoch(made.error().text());
+    } else {
+      end_epoch(ending.reason);
+    }
+    if (!reconnect()) break;
+  }
+  std::lock_guard lock(stop_mutex_);
+  if (epoch_) end_epoch(stop_reason_);
+  drop_source();
+  finished_ = true;
+  stopped_.notify_all();
+}
+
+Pump::Ending Pump::lost(const Error& error) const {
+  return stopping_ ? Ending{Ending::Kind::kStopped} : Ending{Ending::Kind::kLost, {}, error.text()};
+}
+
+Pump::Ending Pump::serve() {
+  Epoch& epoch = *epoch_;
+  Ring& ring = *epoch.ring;
+  Pacer pacer;
+  bool dirty = true;
+  bool must_publish = true;     // the first frame, and the first after a pause, even if nothing changed
+  bool safety_pending = false;  // something was captured by damage alone since the last full capture
+  uint64_t last_full_ns = now_ns();
+
+  while (!stopping_) {
+    stream_.drain_wake_fd();
+    if (stream_.pause_if_unused(epoch)) {
+      dirty = must_publish = true;
+      wait(source_->event_fd(), /*want_input=*/false, kNever);
+      if (!has_hung_up(source_->event_fd())) continue;
+    }
+    pacer.set_fps(stream_.wanted_fps(epoch));
+
+    const auto events = source_->poll();
+    if (!events) return lost(events.error());
+    if (events->geometry) {
+      const auto geometry = source_->geometry();
+      if (!geometry) return lost(geometry.error());
+      if (*geometry != epoch.geometry) return {Ending::Kind::kGeometry, *geometry};
+      dirty = true;
+    }
+    dirty |= events->changed;
+
+    const uint64_t safety_ns = safety_pending ? last_full_ns + kSafetyIntervalNs : kNever;
+    const uint64_t due_ns = dirty ? pacer.due_ns() : safety_ns;
+    const uint64_t now = now_ns();
+    if (due_ns > now) {
+      wait(source_->event_fd(), /*want_input=*/true, due_ns);
+      continue;
+    }
+
+    const auto readers = epoch.readers.snapshot();
+    const auto slot = ring.begin_write(*readers, now);
+    if (!slot) {
+      if (pacer.missed(now)) {
+        ring.count_drop(*readers);
+        stream_.dropped.fetch_add(1);
+      }
+      wait(-1, false, now + kSlotRetryNs);
+      continue;
+    }
+    const bool full = safety_ns <= now;
+    const auto captured = source_->capture(epoch.pool->surface_of(*slot),
+                                           full ? Source::Request::kFull : Source::Request::kChanged);
+    if (!captured) {
+      ring.abandon(*slot);
+      // A change of geometry in mid-capture: poll() tells of it next.
+      if (captured.error().code == ErrorCode::kInvalidArgument) continue;
+      return lost(captured.error());
+    }
+    stream_.captures.fetch_add(1);
+    pacer.captured(now);
+    dirty = false;
+    if (full) last_full_ns = now;
+    safety_pending = !full && source_->wants_safety_frames() && (safety_pending || !captured->damage.empty());
+    if (captured->damage.empty() && !must_publish) {
+      ring.abandon(*slot);
+      ring.confirm(captured->requested_ns);
+      continue;
+    }
+    if (auto committed = epoch.pool->commit(*slot, captured->damage); !committed) {
+      ring.abandon(*slot);
+      return lost(committed.error());
+    }
+    ring.publish(*slot, *captured, now_ns());
+    epoch.publisher.notify();
+    stream_.published.fetch_add(1);
+    must_publish = false;
+  }
+  return {Ending::Kind::kStopped};
+}
+
+void Pump::end_epoch(const std::string& reason) {
+  spdlog::info("{}: ended: {}", stream_.options().source, reason);
+  stream_.set_unavailable(reason);
+  epoch_->ring->end(reason);
+  epoch_->publisher.stop();
+  epoch_.reset();
+}
+
+void Pump::drop_source() {
+  std::lock_guard lock(source_mutex_);
+  source_.reset();
+}
+
+bool Pump::reconnect() {
+  uint64_t backoff_ns = kFirstBackoffNs;
+  while (!stopping_) {
+    drop_source();
+    const uint64_t retry_ns = now_ns() + backoff_ns;
+    while (!stopping_ && now_ns() < retry_ns) {
+      stream_.drain_wake_fd();
+      wait(-1, false, retry_ns);
+    }
+    if (stopping_) return false;
+    if (const Status opened = open_source(); opened) return true;
+    backoff_ns = std::min(2 * backoff_ns, kLastBackoffNs);
+  }
+  return false;
+}
+
+void Pump::wait(int source_fd, bool want_input, uint64_t deadline_ns) {
+  wait_for_fds(stream_.wake_fd(), source_fd, want_input, deadline_ns);
+}
+
+}  // namespace framering::daemon

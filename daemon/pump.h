@@ -1,0 +1,81 @@
+// The loop of one stream: wait for change, keep the rate, capture, publish; a new epoch when the geometry
+// changes, back-off and a new source when the source is gone. The only place where a source, a pool and a
+// ring meet.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "daemon/capture/source.h"
+#include "daemon/memory/pool.h"
+#include "daemon/stream.h"
+#include "proto/result.h"
+
+namespace framering::daemon {
+
+using SourceFactory = std::function<proto::Result<std::unique_ptr<Source>>()>;
+using PoolFactory = std::function<proto::Result<std::unique_ptr<Pool>>(const Geometry&, uint32_t slot_count)>;
+
+// While anything changes, a source that can miss changes is captured whole this often.
+inline constexpr uint64_t kSafetyIntervalNs = 5'000'000'000;
+
+class Pump {
+ public:
+  // Opens the source and allocates the first epoch, so that what is missing is refused at start; then runs.
+  // The stream outlives the pump.
+  static proto::Result<std::unique_ptr<Pump>> start(Stream& stream, SourceFactory make_source,
+                                                    PoolFactory make_pool);
+  ~Pump();  // after stop()
+  Pump(const Pump&) = delete;
+  Pump& operator=(const Pump&) = delete;
+
+  // Any thread. Ends the stream for its clients with this reason. False if the thread did not end in time
+  // because a source is being opened that does not answer: the process must then exit without destroying the
+  // pump.
+  [[nodiscard]] bool stop(const std::string& reason);
+
+ private:
+  Pump(Stream& stream, SourceFactory make_source, PoolFactory make_pool);
+
+  proto::Status open_source();
+  proto::Status make_epoch(const Geometry& geometry);
+  void run();
+  // Serves the current epoch until it has to end; returns why.
+  struct Ending {
+    enum class Kind { kStopped, kGeometry, kLost } kind;
+    Geometry geometry{};   // kGeometry
+    std::string reason{};  // kLost
+  };
+  Ending serve();
+  Ending lost(const proto::Error& error) const;
+  void end_epoch(const std::string& reason);
+  void drop_source();
+  // False when the pump is to stop.
+  bool reconnect();
+  void wait(int source_fd, bool want_input, uint64_t deadline_ns);
+
+  Stream& stream_;
+  const SourceFactory make_source_;
+  const PoolFactory make_pool_;
+
+  std::mutex source_mutex_;  // guards the pointer against stop(); only the pump's thread changes it
+  std::unique_ptr<Source> source_;
+  std::shared_ptr<Epoch> epoch_;
+  uint64_t next_epoch_ = 1;
+  uint64_t next_sequence_ = 1;
+
+  std::atomic<bool> stopping_{false};
+  std::mutex stop_mutex_;
+  std::condition_variable stopped_;
+  bool finished_ = false;
+  std::string stop_reason_;
+  std::thread thread_;
+};
+
+}  // namespace framering::daemon

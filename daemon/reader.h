@@ -1,0 +1,100 @@
+// The clients that read one epoch of a stream, as the pump and the publisher see them.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "daemon/shared_page.h"
+#include "proto/result.h"
+#include "proto/shm_layout.h"
+#include "proto/unique_fd.h"
+
+namespace framering::daemon {
+
+struct ReaderOptions {
+  uint32_t client = 0;  // pid: a client may attach several times, and they count together
+  uint32_t max_leases = proto::kDefaultLeases;
+  double max_fps = 0;  // 0 = as the stream
+  bool wake_pipe = false;
+};
+
+// One attached client: its lease page and what the daemon knows of it. The page is the client's to scribble
+// on: the daemon never trusts more of it than one load of one word.
+class Reader {
+ public:
+  static proto::Result<std::shared_ptr<Reader>> create(const ReaderOptions& options);
+
+  const ReaderOptions& options() const { return options_; }
+  proto::LeasePage* page() const { return static_cast<proto::LeasePage*>(page_.data()); }
+
+  // Descriptors for the client.
+  proto::Result<proto::UniqueFd> export_lease() const;
+  proto::Result<proto::UniqueFd> export_wake_pipe() const;
+
+  // Publisher thread. Wakes the client if it waits or is armed; never blocks.
+  void wake();
+
+  // What the client claims to hold now; any thread.
+  uint32_t leases_claimed() const;
+
+  std::atomic<bool> subscribed{true};  // false: it holds leases but asks for no frames
+  std::atomic<uint64_t> drops_caused{0};
+  std::atomic<uint64_t> leases_broken{0};
+
+  // Pump thread. When this reader was first seen to hold the frame that a slot holds: the lease guarantee
+  // counts from there, and taking the same frame again does not renew it.
+  struct Pin {
+    uint64_t sequence = 0;
+    uint64_t since_ns = 0;
+  };
+  std::array<Pin, proto::kMaxSlots> pins{};
+
+ private:
+  Reader() = default;
+
+  ReaderOptions options_;
+  SharedPage page_;
+  // A pipe and not an eventfd: O_NONBLOCK belongs to the open file, which a passed eventfd shares with the
+  // client; it could clear the flag, fill the counter and so block the publisher. A pipe's ends are two open
+  // files.
+  proto::UniqueFd wake_read_;
+  proto::UniqueFd wake_write_;
+};
+
+// A reader as the ring scans it: with many clients each further pointer to follow is a cache miss.
+struct ReaderEntry {
+  explicit ReaderEntry(std::shared_ptr<Reader> owner)
+      : reader(std::move(owner)),
+        client(reader->options().client),
+        leases(reader->page()->leases, reader->options().max_leases) {}
+
+  std::shared_ptr<Reader> reader;
+  uint32_t client;
+  std::span<const std::atomic<uint64_t>> leases;
+};
+using ReaderList = std::vector<ReaderEntry>;  // those of one client stand side by side
+
+// Any thread. A snapshot costs a lock that is only ever held for a pointer copy.
+class ReaderTable {
+ public:
+  ReaderTable();
+  std::shared_ptr<const ReaderList> snapshot() const;
+  void add(std::shared_ptr<Reader> reader);
+  void remove(const Reader* reader);
+  size_t subscribers() const;
+
+ private:
+  void replace(ReaderList readers);
+
+  std::mutex writers_;  // one change of the list at a time
+  mutable std::mutex mutex_;
+  std::shared_ptr<const ReaderList> readers_;
+};
+
+}  // namespace framering::daemon

@@ -1,0 +1,119 @@
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+#include <utility>
+
+#include "daemon/reader.h"
+
+namespace framering::daemon {
+
+using proto::errno_error;
+using proto::ErrorCode;
+
+namespace {
+
+proto::Result<proto::UniqueFd> duplicate(int fd) {
+  proto::UniqueFd copy(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!copy) return errno_error(ErrorCode::kOutOfMemory, "cannot duplicate a descriptor", errno);
+  return copy;
+}
+
+}  // namespace
+
+proto::Result<std::shared_ptr<Reader>> Reader::create(const ReaderOptions& options) {
+  std::shared_ptr<Reader> reader(new Reader);
+  reader->options_ = options;
+  auto page = SharedPage::create("framering-lease", proto::kLeaseBytes);
+  if (!page) return page.error();
+  if (auto sealed = page->seal_seals(); !sealed) return sealed.error();
+  reader->page_ = *std::move(page);
+  auto* lease = new (reader->page_.data()) proto::LeasePage{};
+  lease->magic = proto::kLeaseMagic;
+  lease->layout_version = proto::kLayoutVersion;
+  lease->lease_count = static_cast<uint16_t>(options.max_leases);
+  if (options.wake_pipe) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+      return errno_error(ErrorCode::kOutOfMemory, "cannot create a wake pipe", errno);
+    }
+    reader->wake_read_ = proto::UniqueFd(ends[0]);
+    reader->wake_write_ = proto::UniqueFd(ends[1]);
+  }
+  return reader;
+}
+
+proto::Result<proto::UniqueFd> Reader::export_lease() const {
+  return duplicate(page_.fd());
+}
+proto::Result<proto::UniqueFd> Reader::export_wake_pipe() const {
+  return duplicate(wake_read_.get());
+}
+
+void Reader::wake() {
+  proto::LeasePage& lease = *page();
+  // Loads first: an exchange would take every idle client's cache line away at every frame.
+  if (lease.waiting.load(std::memory_order_seq_cst) != 0) {
+    lease.waiting.store(0, std::memory_order_seq_cst);
+    lease.wake_word.fetch_add(1, std::memory_order_seq_cst);
+    // One sleeper: he wakes his siblings. A client with thousands of them pays for that itself.
+    syscall(SYS_futex, &lease.wake_word, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+  }
+  if (wake_write_ && lease.armed.load(std::memory_order_seq_cst) != 0) {
+    lease.armed.store(0, std::memory_order_seq_cst);
+    const char byte = 1;
+    // A full pipe is readable already, which is all that a byte would say.
+    [[maybe_unused]] const ssize_t written = write(wake_write_.get(), &byte, 1);
+  }
+}
+
+uint32_t Reader::leases_claimed() const {
+  return static_cast<uint32_t>(
+      std::count_if(page()->leases, page()->leases + options_.max_leases,
+                    [](const auto& word) { return word.load(std::memory_order_relaxed) != 0; }));
+}
+
+ReaderTable::ReaderTable() : readers_(std::make_shared<const ReaderList>()) {}
+
+std::shared_ptr<const ReaderList> ReaderTable::snapshot() const {
+  std::lock_guard lock(mutex_);
+  return readers_;
+}
+
+void ReaderTable::add(std::shared_ptr<Reader> reader) {
+  std::lock_guard one_writer(writers_);
+  ReaderList readers = *snapshot();
+  ReaderEntry entry(std::move(reader));
+  const auto place = std::ranges::upper_bound(readers, entry.client, {}, &ReaderEntry::client);
+  readers.insert(place, std::move(entry));
+  replace(std::move(readers));
+}
+
+void ReaderTable::remove(const Reader* reader) {
+  std::lock_guard one_writer(writers_);
+  ReaderList readers = *snapshot();
+  std::erase_if(readers, [reader](const ReaderEntry& entry) { return entry.reader.get() == reader; });
+  replace(std::move(readers));
+}
+
+void ReaderTable::replace(ReaderList readers) {
+  auto list = std::make_shared<const ReaderList>(std::move(readers));
+  {
+    std::lock_guard lock(mutex_);
+    readers_.swap(list);
+  }
+  // The old list is freed here, outside the lock.
+}
+
+size_t ReaderTable::subscribers() const {
+  const auto readers = snapshot();
+  return static_cast<size_t>(std::count_if(readers->begin(), readers->end(), [](const ReaderEntry& entry) {
+    return entry.reader->subscribed.load();
+  }));
+}
+
+}  // namespace framering::daemon

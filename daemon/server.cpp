@@ -1,0 +1,155 @@
+#include "daemon/server.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include "daemon/frame.h"
+
+namespace framering::daemon {
+
+using proto::Error;
+using proto::ErrorCode;
+using proto::UniqueFd;
+
+namespace {
+
+// New clients before the present ones get their turn.
+constexpr int kAcceptsPerTurn = 16;
+// A process or system out of descriptors stays so for a while; without a pause it would spin on the waiting
+// client.
+constexpr std::chrono::milliseconds kAcceptRetry{100};
+
+}  // namespace
+
+Server::Server(boost::asio::io_context& io, Listener listener, std::vector<Stream*> streams,
+               const Options& options)
+    : io_(io),
+      path_(listener.path()),
+      listener_(std::move(listener)),
+      acceptor_(io, listener_.fd()),
+      retry_timer_(io),
+      streams_(std::move(streams)),
+      allow_uids_(options.allow_uids),
+      quota_(options.quota) {}
+
+Server::~Server() {
+  sessions_.clear();  // their tickets go back to the quota
+  acceptor_.release();
+}
+
+void Server::start() {
+  wait_for_clients();
+}
+
+void Server::wait_for_clients() {
+  acceptor_.async_wait(boost::asio::posix::descriptor_base::wait_read,
+                       [this](boost::system::error_code error) {
+                         if (!error) accept_some();
+                       });
+}
+
+void Server::accept_some() {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    UniqueFd socket(accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (socket) {
+      starved_ = false;
+      admit(std::move(socket));
+    } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+      if (!std::exchange(starved_, true)) {
+        log_.warn("cannot accept clients: out of descriptors or memory; see LimitNOFILE or ulimit -n",
+                  now_ns());
+      }
+      retry_timer_.expires_after(kAcceptRetry);
+      retry_timer_.async_wait([this](boost::system::error_code error) {
+        if (!error) wait_for_clients();
+      });
+      return;
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      break;
+    }
+  }
+  wait_for_clients();
+}
+
+void Server::admit(UniqueFd socket) {
+  auto peer = check(socket);
+  if (!peer) {
+    log_.warn("refused a client: " + peer.error().text(), now_ns());
+    // It is told if it can be told without waiting.
+    [[maybe_unused]] const auto told = proto::send_packet(socket.get(), proto::encode({0, peer.error()}));
+    return;
+  }
+  auto session = std::make_shared<Session>(io_, *this, *std::move(peer));
+  sessions_.emplace(session.get(), session);
+  session->start();
+}
+
+proto::Result<Session::Peer> Server::check(UniqueFd& socket) {
+  const auto credentials = proto::peer_credentials(socket.get());
+  if (!credentials) return credentials.error();
+  const uint32_t uid = credentials->uid;
+  const std::string user = "user " + std::to_string(uid);
+  if (!quota_.admit_connect(uid, now_ns())) {
+    return Error{ErrorCode::kQuotaExceeded, user + " connects too often",
+                 "keep the connection and open streams over it"};
+  }
+  const bool allowed =
+      uid == geteuid() || uid == 0 || std::ranges::find(allow_uids_, uid) != allow_uids_.end();
+  if (!allowed) {
+    return Error{ErrorCode::kPermissionDenied, user + " may not attach to this daemon",
+                 "start frameringd with --allow-uid " + std::to_string(uid)};
+  }
+  auto ticket = quota_.add_client(uid);
+  if (!ticket) return ticket.error();
+  auto pidfd = proto::peer_pidfd(socket.get());
+  if (!pidfd) return pidfd.error();
+  return Session::Peer{*credentials, std::move(socket), *std::move(pidfd), *std::move(ticket)};
+}
+
+proto::ListReply Server::list() const {
+  proto::ListReply reply;
+  size_t listed = 0;
+  for (const Stream* stream : streams_) {
+    proto::StreamInfo info = stream->info();
+    for (const auto& [key, session] : sessions_) {
+      for (proto::ClientInfo& client : session->clients_of(*stream)) {
+        ++info.client_count;
+        if (++listed <= proto::kMaxListedClients) info.clients.push_back(std::move(client));
+      }
+    }
+    std::ranges::sort(info.clients, {}, &proto::ClientInfo::pid);
+    reply.streams.push_back(std::move(info));
+  }
+  return reply;
+}
+
+proto::Result<Stream*> Server::find_stream(const std::string& source) {
+  std::string names;
+  for (Stream* stream : streams_) {
+    if (stream->options().source == source) return stream;
+    names += (names.empty() ? "" : ", ") + stream->options().source;
+  }
+  return Error{ErrorCode::kNotFound, "there is no source \"" + source + "\" here",
+               "this daemon has: " + names};
+}
+
+void Server::warn(const Session& session, const std::string& line) {
+  const proto::PeerCredentials& peer = session.credentials();
+  log_.warn("client " + std::to_string(peer.pid) + " of user " + std::to_string(peer.uid) + ": " + line,
+            now_ns());
+}
+
+void Server::remove(Session& session) {
+  // Later: the session is still at work.
+  boost::asio::post(io_, [this, key = &session, weak = session.weak_from_this()] {
+    if (weak.lock()) sessions_.erase(key);
+  });
+}
+
+}  // namespace framering::daemon

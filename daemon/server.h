@@ -1,0 +1,61 @@
+// Accepts clients and knows the streams. Io thread only.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/listener.h"
+#include "daemon/log.h"
+#include "daemon/quota.h"
+#include "daemon/session.h"
+#include "daemon/stream.h"
+
+namespace framering::daemon {
+
+class Server : public SessionHost {
+ public:
+  struct Options {
+    QuotaLimits quota;
+    std::vector<uint32_t> allow_uids;  // besides the daemon's own user and root
+  };
+
+  // The streams outlive the server.
+  Server(boost::asio::io_context& io, Listener listener, std::vector<Stream*> streams,
+         const Options& options);
+  ~Server() override;
+  void start();
+
+  // Takes on a connected socket, as accepting it would.
+  void admit(proto::UniqueFd socket);
+  size_t session_count() const { return sessions_.size(); }
+
+  proto::ListReply list() const override;
+  proto::Result<Stream*> find_stream(const std::string& source) override;
+  Quota& quota() override { return quota_; }
+  void warn(const Session& session, const std::string& line) override;
+  void remove(Session& session) override;
+
+ private:
+  void wait_for_clients();
+  void accept_some();
+  proto::Result<Session::Peer> check(proto::UniqueFd& socket);
+
+  boost::asio::io_context& io_;
+  const std::string path_;
+  Listener listener_;
+  boost::asio::posix::stream_descriptor acceptor_;  // the listener's; released, not closed, with this
+  boost::asio::steady_timer retry_timer_;
+  bool starved_ = false;  // of descriptors or memory, when it last accepted
+  const std::vector<Stream*> streams_;
+  const std::vector<uint32_t> allow_uids_;
+  Quota quota_;
+  LogLimit log_;
+  std::unordered_map<const Session*, std::shared_ptr<Session>> sessions_;
+};
+
+}  // namespace framering::daemon

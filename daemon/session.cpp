@@ -1,0 +1,233 @@
+#include "daemon/session.h"
+
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <utility>
+
+namespace framering::daemon {
+
+using proto::Body;
+using proto::Error;
+using proto::ErrorCode;
+using proto::FdRole;
+using proto::UniqueFd;
+
+namespace {
+
+// Packets of one client before the others get their turn.
+constexpr int kPacketsPerTurn = 8;
+
+Error out_of_order(const std::string& what) {
+  return Error{ErrorCode::kProtocol, what, {}};
+}
+
+}  // namespace
+
+Session::Session(boost::asio::io_context& io, SessionHost& host, Peer peer)
+    : host_(host),
+      credentials_(peer.credentials),
+      ticket_(std::move(peer.ticket)),
+      socket_(io, peer.socket.release()),
+      pidfd_(io, peer.pidfd.release()),
+      greeting_timer_(io) {}
+
+void Session::start() {
+  wait_for_packet();
+  wait_for_death();
+  greeting_timer_.expires_after(std::chrono::milliseconds(proto::kHandshakeTimeoutMs));
+  greeting_timer_.async_wait([self = weak_from_this()](boost::system::error_code error) {
+    const auto session = self.lock();
+    if (!error && session && !session->greeted_) {
+      session->drop({ErrorCode::kTimeout, "no greeting within 2 s", {}});
+    }
+  });
+}
+
+void Session::wait_for_packet() {
+  socket_.async_wait(boost::asio::posix::descriptor_base::wait_read,
+                     [self = weak_from_this()](boost::system::error_code error) {
+                       const auto session = self.lock();
+                       if (!error && session) session->read_packets();
+                     });
+}
+
+void Session::wait_for_death() {
+  pidfd_.async_wait(boost::asio::posix::descriptor_base::wait_read,
+                    [self = weak_from_this()](boost::system::error_code error) {
+                      const auto session = self.lock();
+                      if (error || !session) return;
+                      // A forked child may still hold the socket: it is nobody's now.
+                      session->opened_.clear();
+                      session->hang_up();
+                    });
+}
+
+void Session::read_packets() {
+  for (int i = 0; i < kPacketsPerTurn; ++i) {
+    auto received = proto::receive_packet(socket_.native_handle());
+    if (!received) return drop(received.error());
+    if (received->state == proto::ReceiveState::kClosed) return hang_up();
+    if (received->state == proto::ReceiveState::kWouldBlock) break;
+    if (!handle(std::move(received->packet))) return;
+  }
+  wait_for_packet();
+}
+
+bool Session::handle(proto::Packet packet) {
+  if (!packet.fds.empty()) {
+    drop(out_of_order("a client sends no descriptors"));
+    return false;
+  }
+  const auto message = proto::decode(packet.bytes);
+  if (!message) {
+    drop(message.error());
+    return false;
+  }
+  if (greeted_ == std::holds_alternative<proto::Hello>(message->body)) {
+    drop(out_of_order(greeted_ ? "a second greeting" : "the first message must be a greeting"));
+    return false;
+  }
+  std::vector<UniqueFd> fds;
+  const Body reply = answer(message->body, fds);
+  if (const auto sent = send(message->request_id, reply, fds); !sent) {
+    host_.warn(*this, sent.error().text());
+    // Its descriptors did not leave: nobody can read that stream.
+    if (const auto* opened = std::get_if<proto::OpenReply>(&reply)) opened_.erase(opened->stream_id);
+    hang_up();
+    return false;
+  }
+  if (greeted_) return true;
+  hang_up();  // the greeting was answered with an error
+  return false;
+}
+
+Body Session::answer(const Body& request, std::vector<UniqueFd>& fds) {
+  if (const auto* hello = std::get_if<proto::Hello>(&request)) return greet(*hello);
+  if (std::holds_alternative<proto::ListRequest>(request)) return host_.list();
+  if (const auto* to_open = std::get_if<proto::OpenRequest>(&request)) return open(*to_open, fds);
+  if (const auto* to_close = std::get_if<proto::CloseRequest>(&request)) return close(*to_close);
+  return out_of_order("a client sends requests only");
+}
+
+Body Session::greet(const proto::Hello& hello) {
+  if (hello.protocol_version != proto::kProtocolVersion) {
+    return Error{ErrorCode::kVersion,
+                 "the client speaks protocol " + std::to_string(hello.protocol_version) + ", frameringd " +
+                     FRAMERING_VERSION + " speaks " + std::to_string(proto::kProtocolVersion),
+                 "install a client library of version " FRAMERING_VERSION};
+  }
+  greeted_ = true;
+  greeting_timer_.cancel();
+  name_ = hello.client_name;
+  return proto::Welcome{proto::kProtocolVersion, FRAMERING_VERSION, static_cast<uint32_t>(getpid())};
+}
+
+Body Session::open(const proto::OpenRequest& request, std::vector<UniqueFd>& fds) {
+  auto stream = host_.find_stream(request.source);
+  if (!stream) return stream.error();
+  const uint32_t allowed = max_leases_of_client((*stream)->options().slot_count);
+  if (request.max_leases > allowed) {
+    return Error{ErrorCode::kQuotaExceeded,
+                 std::to_string(request.max_leases) + " leases are too many: of the " +
+                     std::to_string((*stream)->options().slot_count) + " slots of " + request.source +
+                     " one client may hold " + std::to_string(allowed),
+                 "open it with fewer max_leases, or start frameringd with more --slots"};
+  }
+  auto ticket = host_.quota().add_stream(credentials_.uid, request.max_leases);
+  if (!ticket) return ticket.error();
+  auto attachment =
+      (*stream)->attach({credentials_.pid, request.max_leases, request.max_fps, request.wake_pipe});
+  if (!attachment) return attachment.error();
+  const Epoch& epoch = (*attachment)->epoch();
+  const Reader& reader = (*attachment)->reader();
+  if (request.memory != proto::MemoryKind::kAuto && request.memory != epoch.pool->kind()) {
+    return Error{ErrorCode::kMemoryUnavailable,
+                 "source " + request.source + " is in " +
+                     std::string(proto::memory_name(epoch.pool->kind())) + " memory, not in " +
+                     std::string(proto::memory_name(request.memory)),
+                 "open it with memory=auto"};
+  }
+
+  auto pixels = epoch.pool->export_handle();
+  if (!pixels) return pixels.error();
+  proto::OpenReply reply;
+  const auto add_fd = [&](FdRole role, proto::Result<UniqueFd> fd) -> proto::Status {
+    if (!fd) return fd.error();
+    reply.fd_roles.push_back(role);
+    fds.push_back(*std::move(fd));
+    return proto::Ok{};
+  };
+  std::vector<proto::Status> added;
+  added.push_back(add_fd(FdRole::kControl, epoch.ring->export_control()));
+  if (pixels->fd) added.push_back(add_fd(FdRole::kPixels, std::move(pixels->fd)));
+  added.push_back(add_fd(FdRole::kLease, reader.export_lease()));
+  if (request.wake_pipe) added.push_back(add_fd(FdRole::kWakePipe, reader.export_wake_pipe()));
+  for (const proto::Status& status : added) {
+    if (!status) return status.error();
+  }
+  reply.stream_id = next_stream_id_++;
+  reply.layout_version = proto::kLayoutVersion;
+  reply.epoch = epoch.ring->options().epoch;
+  reply.memory = epoch.pool->kind();
+  reply.lease_ms = (*stream)->options().lease_ms;
+  reply.control_bytes = epoch.ring->control_bytes();
+  reply.region_bytes = epoch.pool->slot_bytes() * epoch.pool->slot_count();
+  reply.max_leases = request.max_leases;
+  reply.device_uuid = pixels->device_uuid;
+  reply.memory_handle = std::move(pixels->handle);
+  opened_.emplace(reply.stream_id, Opened{*std::move(ticket), *std::move(attachment)});
+  return reply;
+}
+
+Body Session::close(const proto::CloseRequest& request) {
+  if (opened_.erase(request.stream_id) == 0) {
+    return Error{
+        ErrorCode::kNotFound, "stream " + std::to_string(request.stream_id) + " is not open here", {}};
+  }
+  return proto::CloseReply{};
+}
+
+proto::Status Session::send(uint32_t request_id, const Body& body, const std::vector<UniqueFd>& fds) {
+  // Descriptors on their way count against the daemon: one unread message a client, no more.
+  const auto unread = proto::unread_by_peer(socket_.native_handle());
+  if (!unread) return unread.error();
+  if (*unread > 0) return Error{ErrorCode::kUnavailable, "it does not read its answers", {}};
+  std::vector<int> numbers;
+  numbers.reserve(fds.size());
+  for (const UniqueFd& fd : fds) numbers.push_back(fd.get());
+  return proto::send_packet(socket_.native_handle(), proto::encode({request_id, body}), numbers);
+}
+
+void Session::drop(const Error& reason) {
+  host_.warn(*this, reason.text());
+  [[maybe_unused]] const auto told = send(0, reason);
+  hang_up();
+}
+
+void Session::hang_up() {
+  if (socket_.is_open()) {
+    const UniqueFd socket(socket_.release());
+    ::shutdown(socket.get(), SHUT_RDWR);  // also for copies that other processes hold
+  }
+  greeting_timer_.cancel();
+  std::erase_if(opened_,
+                [](const auto& opened) { return opened.second.attachment->reader().leases_claimed() == 0; });
+  for (auto& [id, opened] : opened_) opened.attachment->unsubscribe();
+  // The frames that it holds are given back when its process is dead.
+  if (opened_.empty()) host_.remove(*this);
+}
+
+std::vector<proto::ClientInfo> Session::clients_of(const Stream& stream) const {
+  std::vector<proto::ClientInfo> clients;
+  for (const auto& [id, opened] : opened_) {
+    if (&opened.attachment->stream() != &stream) continue;
+    const Reader& reader = opened.attachment->reader();
+    clients.push_back({credentials_.pid, credentials_.uid, name_,
+                       static_cast<uint16_t>(reader.leases_claimed()), reader.drops_caused.load(),
+                       reader.leases_broken.load()});
+  }
+  return clients;
+}
+
+}  // namespace framering::daemon

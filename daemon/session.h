@@ -1,0 +1,91 @@
+// One connected client, from its greeting until its process is dead. Io thread only.
+//
+//   greeting -> ready -> gone            the process ended: everything it held is given back
+//                  \-> hung up -> gone   the socket closed but the process lives: it asks for no frames, and
+//                                        its leases stay, with the streams that they belong to
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/quota.h"
+#include "daemon/stream.h"
+#include "proto/channel.h"
+#include "proto/message.h"
+
+namespace framering::daemon {
+
+class Session;
+
+// What a session asks of the server.
+class SessionHost {
+ public:
+  virtual ~SessionHost() = default;
+  virtual proto::ListReply list() const = 0;
+  virtual proto::Result<Stream*> find_stream(const std::string& source) = 0;
+  virtual Quota& quota() = 0;
+  // A line about this client, rate-limited.
+  virtual void warn(const Session& session, const std::string& line) = 0;
+  // Destroys the session, later.
+  virtual void remove(Session& session) = 0;
+};
+
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  struct Peer {
+    proto::PeerCredentials credentials;
+    proto::UniqueFd socket;
+    proto::UniqueFd pidfd;
+    Quota::Ticket ticket;
+  };
+
+  Session(boost::asio::io_context& io, SessionHost& host, Peer peer);
+  void start();
+
+  const proto::PeerCredentials& credentials() const { return credentials_; }
+  const std::string& name() const { return name_; }
+  // For lists: this session's attachments to the stream.
+  std::vector<proto::ClientInfo> clients_of(const Stream& stream) const;
+
+ private:
+  struct Opened {
+    Quota::Ticket ticket;
+    std::unique_ptr<Attachment> attachment;
+  };
+
+  void wait_for_packet();
+  void read_packets();
+  void wait_for_death();
+  // False when the client was dropped.
+  bool handle(proto::Packet packet);
+  proto::Body answer(const proto::Body& request, std::vector<proto::UniqueFd>& fds);
+  proto::Body greet(const proto::Hello& hello);
+  proto::Body open(const proto::OpenRequest& request, std::vector<proto::UniqueFd>& fds);
+  proto::Body close(const proto::CloseRequest& request);
+  // Fails where the client has not read the message before.
+  proto::Status send(uint32_t request_id, const proto::Body& body,
+                     const std::vector<proto::UniqueFd>& fds = {});
+  // Says why, if the client can still be told.
+  void drop(const proto::Error& reason);
+  void hang_up();
+
+  SessionHost& host_;
+  const proto::PeerCredentials credentials_;
+  Quota::Ticket ticket_;
+  boost::asio::posix::stream_descriptor socket_;
+  boost::asio::posix::stream_descriptor pidfd_;
+  boost::asio::steady_timer greeting_timer_;
+  std::string name_;
+  bool greeted_ = false;
+  uint32_t next_stream_id_ = 1;
+  std::map<uint32_t, Opened> opened_;
+};
+
+}  // namespace framering::daemon

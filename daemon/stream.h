@@ -1,0 +1,100 @@
+// A named source and its newest epoch, shared between the pump (which makes epochs) and the sessions (which
+// attach clients to them).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "daemon/memory/pool.h"
+#include "daemon/publisher.h"
+#include "daemon/reader.h"
+#include "daemon/ring.h"
+#include "proto/message.h"
+#include "proto/result.h"
+#include "proto/unique_fd.h"
+
+namespace framering::daemon {
+
+struct StreamOptions {
+  std::string source;  // the name that clients open
+  uint32_t slot_count = proto::kDefaultSlots;
+  uint32_t lease_ms = proto::kDefaultLeaseMs;
+  double max_fps = 60;  // 0 = as fast as the source changes
+};
+
+// Everything that lives as long as someone reads this epoch.
+struct Epoch {
+  Geometry geometry;
+  std::unique_ptr<Pool> pool;
+  std::unique_ptr<Ring> ring;
+  ReaderTable readers;
+  Publisher publisher{readers};
+};
+
+class Stream;
+
+// A client's hold on an epoch. Destroying it frees the leases.
+class Attachment {
+ public:
+  Attachment(Stream& stream, std::shared_ptr<Epoch> epoch, std::shared_ptr<Reader> reader);
+  ~Attachment();
+  Attachment(const Attachment&) = delete;
+  Attachment& operator=(const Attachment&) = delete;
+
+  Stream& stream() const { return stream_; }
+  const Epoch& epoch() const { return *epoch_; }
+  const Reader& reader() const { return *reader_; }
+
+  // The client cannot ask for frames any more: its leases hold until it is dead, but nothing is captured for
+  // it.
+  void unsubscribe();
+
+ private:
+  Stream& stream_;  // outlives its attachments
+  std::shared_ptr<Epoch> epoch_;
+  std::shared_ptr<Reader> reader_;
+};
+
+// Any thread.
+class Stream {
+ public:
+  static proto::Result<std::unique_ptr<Stream>> create(StreamOptions options);
+
+  const StreamOptions& options() const { return options_; }
+
+  // Sessions. kUnavailable, with the reason, while the source is gone.
+  proto::Result<std::unique_ptr<Attachment>> attach(const ReaderOptions& options);
+  proto::StreamInfo info() const;  // without clients
+
+  // Pump.
+  void set_epoch(std::shared_ptr<Epoch> epoch);
+  void set_unavailable(std::string reason);
+  // True, and the ring's newest frame is retracted, if nobody subscribes to the epoch; atomic against
+  // attach().
+  bool pause_if_unused(Epoch& epoch);
+  // The rate that the subscribers ask for together, capped by the stream's own; 0 = no cap.
+  double wanted_fps(const Epoch& epoch) const;
+
+  // Readable when subscribers came or went, or wake_pump() was called; drained by the pump.
+  int wake_fd() const { return wake_fd_.get(); }
+  void wake_pump();
+  void drain_wake_fd();
+
+  std::atomic<uint64_t> captures{0};
+  std::atomic<uint64_t> published{0};
+  std::atomic<uint64_t> dropped{0};
+
+ private:
+  explicit Stream(StreamOptions options) : options_(std::move(options)) {}
+
+  const StreamOptions options_;
+  proto::UniqueFd wake_fd_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<Epoch> epoch_;
+  std::string unavailable_ = "the source is not open yet";
+};
+
+}  // namespace framering::daemon

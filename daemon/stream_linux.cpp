@@ -1,0 +1,117 @@
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "daemon/stream.h"
+
+namespace framering::daemon {
+
+using proto::Error;
+using proto::ErrorCode;
+
+Attachment::Attachment(Stream& stream, std::shared_ptr<Epoch> epoch, std::shared_ptr<Reader> reader)
+    : stream_(stream), epoch_(std::move(epoch)), reader_(std::move(reader)) {}
+
+Attachment::~Attachment() {
+  epoch_->readers.remove(reader_.get());
+  stream_.wake_pump();
+}
+
+void Attachment::unsubscribe() {
+  reader_->subscribed.store(false);
+  stream_.wake_pump();
+}
+
+proto::Result<std::unique_ptr<Stream>> Stream::create(StreamOptions options) {
+  std::unique_ptr<Stream> stream(new Stream(std::move(options)));
+  stream->wake_fd_ = proto::UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!stream->wake_fd_)
+    return proto::errno_error(ErrorCode::kOutOfMemory, "cannot create an eventfd", errno);
+  return stream;
+}
+
+proto::Result<std::unique_ptr<Attachment>> Stream::attach(const ReaderOptions& options) {
+  auto reader = Reader::create(options);
+  if (!reader) return reader.error();
+  std::unique_ptr<Attachment> attachment;
+  {
+    std::lock_guard lock(mutex_);
+    if (!epoch_) {
+      return Error{ErrorCode::kUnavailable,
+                   "source " + options_.source + " cannot be opened now: " + unavailable_,
+                   "it comes back by itself; try again"};
+    }
+    epoch_->readers.add(*reader);
+    attachment = std::make_unique<Attachment>(*this, epoch_, *std::move(reader));
+  }
+  wake_pump();
+  return attachment;
+}
+
+proto::StreamInfo Stream::info() const {
+  proto::StreamInfo info;
+  info.source = options_.source;
+  info.max_fps = options_.max_fps;
+  info.captures = captures.load();
+  info.published = published.load();
+  info.dropped = dropped.load();
+  std::lock_guard lock(mutex_);
+  info.available = epoch_ != nullptr;
+  if (!epoch_) {
+    info.reason = unavailable_;
+    return info;
+  }
+  info.epoch = epoch_->ring->options().epoch;
+  info.width = epoch_->geometry.width;
+  info.height = epoch_->geometry.height;
+  info.format = epoch_->geometry.format;
+  info.memory = epoch_->pool->kind();
+  info.slot_count = static_cast<uint16_t>(epoch_->pool->slot_count());
+  return info;
+}
+
+void Stream::set_epoch(std::shared_ptr<Epoch> epoch) {
+  std::lock_guard lock(mutex_);
+  epoch_.swap(epoch);
+}
+
+void Stream::set_unavailable(std::string reason) {
+  std::shared_ptr<Epoch> old;  // freed after the lock
+  std::lock_guard lock(mutex_);
+  old = std::exchange(epoch_, nullptr);
+  unavailable_ = std::move(reason);
+}
+
+bool Stream::pause_if_unused(Epoch& epoch) {
+  std::lock_guard lock(mutex_);
+  if (epoch.readers.subscribers() > 0) return false;
+  epoch.ring->retract();
+  return true;
+}
+
+double Stream::wanted_fps(const Epoch& epoch) const {
+  double fps = 0;
+  const auto readers = epoch.readers.snapshot();
+  for (const ReaderEntry& entry : *readers) {
+    const Reader& reader = *entry.reader;
+    if (!reader.subscribed.load()) continue;
+    if (reader.options().max_fps <= 0) return options_.max_fps;
+    fps = std::max(fps, reader.options().max_fps);
+  }
+  return options_.max_fps > 0 ? std::min(fps, options_.max_fps) : fps;
+}
+
+void Stream::wake_pump() {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(wake_fd_.get(), &one, sizeof one);
+}
+
+void Stream::drain_wake_fd() {
+  uint64_t count;
+  [[maybe_unused]] const ssize_t got = read(wake_fd_.get(), &count, sizeof count);
+}
+
+}  // namespace framering::daemon

@@ -1,0 +1,32 @@
+// Every limit that both ends must agree on. Arithmetic on geometry is checked against these before use.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace framering::proto {
+
+inline constexpr uint32_t kMinSlots = 3;  // latest, the one being written, one leased
+inline constexpr uint32_t kDefaultSlots = 6;
+inline constexpr uint32_t kMaxSlots = 64;
+
+inline constexpr uint32_t kDefaultLeases = 2;
+inline constexpr uint32_t kMaxLeases = 16;  // per attached stream
+inline constexpr uint32_t kDefaultLeaseMs = 1000;
+inline constexpr uint32_t kMinLeaseMs = 10;
+inline constexpr uint32_t kMaxLeaseMs = 60000;
+
+inline constexpr uint32_t kMaxDamageRects = 64;
+inline constexpr uint32_t kMaxDimension = 32767;  // pixels; X11 coordinates are signed 16-bit
+inline constexpr uint64_t kMaxRegionBytes = uint64_t{64} << 30;
+inline constexpr double kMaxFps = 1000.0;
+
+inline constexpr size_t kMaxMessageBytes = 65536;
+inline constexpr size_t kMaxMessageFds = 8;
+inline constexpr uint32_t kMaxSourceName = 256;
+inline constexpr uint32_t kMaxClientName = 64;
+inline constexpr uint32_t kMaxListedClients = 256;  // in one ListReply
+inline constexpr uint32_t kMaxStreams = 64;
+inline constexpr uint32_t kHandshakeTimeoutMs = 2000;
+
+}  // namespace framering::proto

@@ -1,0 +1,168 @@
+// The memory that daemon and clients share for one epoch of a stream. Three regions, each an fd of its own:
+//   pixel region  all slots, slot k at k * slot_bytes           daemon writes, clients read
+//   control page  ControlPage, then slot_count SlotHeaders      daemon writes, clients read
+//   lease page    LeasePage, one for each attached client       client writes; every word is a claim to the
+//   daemon
+// Everything that changes while mapped is a lock-free atomic, so a racing read yields an old or a new value,
+// never a torn one. Any change of an offset or a meaning raises kLayoutVersion; tests/golden holds the bytes
+// of each version.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "proto/limits.h"
+
+namespace framering::proto {
+
+inline constexpr uint32_t kControlMagic = 0x43475246;  // "FRGC"
+inline constexpr uint32_t kLeaseMagic = 0x4c475246;    // "FRGL"
+inline constexpr uint16_t kLayoutVersion = 1;
+
+// Wire values: append only.
+enum class StreamState : uint32_t {
+  kLive = 1,
+  kStale = 2,       // the newest frame is no longer known to show the source (window minimised)
+  kEnded = 3,       // no further frame in this epoch: end_text says why; reopening is the client's decision
+  kSuperseded = 4,  // a newer epoch exists (resize): open the stream again
+};
+
+// A frame's name within an epoch: the sequence (from 1, never reused in a stream) and the slot that holds it.
+// One 64-bit word, so that `latest` and a lease are each a single atomic. 0 = none.
+struct FrameRef {
+  uint64_t sequence = 0;
+  uint32_t slot = 0;
+
+  constexpr uint64_t pack() const { return sequence << 8 | slot; }
+  static constexpr FrameRef unpack(uint64_t word) { return {word >> 8, static_cast<uint32_t>(word & 0xff)}; }
+  explicit constexpr operator bool() const { return sequence != 0; }
+  friend constexpr bool operator==(const FrameRef&, const FrameRef&) = default;
+};
+inline constexpr uint64_t kMaxSequence = (uint64_t{1} << 56) - 1;
+
+// SlotHeader::sequence holds a sequence, or one of these while the daemon takes the slot (see lease.h).
+inline constexpr uint64_t kSlotTentative = uint64_t{1} << 63;    // sequence | this: may still be given back
+inline constexpr uint64_t kSlotOverwritten = uint64_t{1} << 62;  // the pixels are no longer a frame
+
+// x, y, width, height in pixels, packed 16 bits each from the low end.
+struct DamageRect {
+  uint16_t x = 0, y = 0, width = 0, height = 0;
+
+  constexpr uint64_t pack() const {
+    return uint64_t{x} | uint64_t{y} << 16 | uint64_t{width} << 32 | uint64_t{height} << 48;
+  }
+  static constexpr DamageRect unpack(uint64_t word) {
+    return {static_cast<uint16_t>(word), static_cast<uint16_t>(word >> 16), static_cast<uint16_t>(word >> 32),
+            static_cast<uint16_t>(word >> 48)};
+  }
+  friend constexpr bool operator==(const DamageRect&, const DamageRect&) = default;
+};
+
+inline constexpr size_t kEndTextBytes = 192;
+
+struct ControlPage {
+  // Constant while the epoch lives.
+  uint32_t magic;
+  uint16_t layout_version;
+  uint16_t slot_count;
+  uint64_t epoch;
+  uint32_t width;         // pixels
+  uint32_t height;        // pixels
+  uint32_t stride;        // bytes between rows
+  uint32_t format;        // PixelFormat
+  uint64_t slot_bytes;    // bytes between slots; a multiple of the page size
+  uint64_t region_bytes;  // slot_bytes * slot_count
+
+  // What a polling client reads, on a cache line of its own.
+  alignas(64) std::atomic<uint64_t> latest;  // FrameRef; 0 = no frame to read now
+  std::atomic<uint64_t> confirmed_ns;        // the newest frame is known to show the source up to this moment
+  std::atomic<uint32_t> state;               // StreamState
+
+  // UTF-8, zero-terminated; written once, before state becomes kEnded.
+  alignas(64) char end_text[kEndTextBytes];
+};
+
+// Times are CLOCK_MONOTONIC nanoseconds. All but `sequence` is valid only between a lease and still_valid().
+struct SlotHeader {
+  alignas(64) std::atomic<uint64_t> sequence;
+  std::atomic<uint64_t> capture_requested_ns;  // no pixel is older than this
+  std::atomic<uint64_t> capture_done_ns;
+  std::atomic<uint64_t> published_ns;
+  std::atomic<uint32_t> damage_count;
+  std::atomic<uint32_t> cursor_visible;  // 0: no cursor is known for this frame
+  std::atomic<int32_t> cursor_x;
+  std::atomic<int32_t> cursor_y;
+  std::atomic<uint32_t> cursor_serial;
+  alignas(64) std::atomic<uint64_t> damage[kMaxDamageRects];  // DamageRect, against the frame before
+};
+
+struct LeasePage {
+  uint32_t magic;
+  uint16_t layout_version;
+  uint16_t lease_count;  // for the client; the daemon keeps its own
+  // Eventcount: the client sets `waiting`, looks again, then sleeps on `wake_word`; the daemon clears
+  // `waiting`, moves the word and wakes one sleeper, who wakes his siblings. `armed` asks for a byte in the
+  // wake pipe instead.
+  alignas(64) std::atomic<uint32_t> wake_word;
+  std::atomic<uint32_t> waiting;
+  std::atomic<uint32_t> armed;
+  alignas(64) std::atomic<uint64_t> leases[kMaxLeases];  // FrameRef; 0 = free
+};
+
+constexpr size_t control_bytes(uint32_t slot_count) {
+  return sizeof(ControlPage) + slot_count * sizeof(SlotHeader);
+}
+inline constexpr size_t kLeaseBytes = 4096;
+
+inline SlotHeader* slot_headers(ControlPage* control) {
+  return reinterpret_cast<SlotHeader*>(control + 1);
+}
+inline const SlotHeader* slot_headers(const ControlPage* control) {
+  return reinterpret_cast<const SlotHeader*>(control + 1);
+}
+
+static_assert(std::atomic<uint64_t>::is_always_lock_free && sizeof(std::atomic<uint64_t>) == 8);
+static_assert(std::atomic<uint32_t>::is_always_lock_free && sizeof(std::atomic<uint32_t>) == 4);
+static_assert(std::is_standard_layout_v<ControlPage> && std::is_standard_layout_v<SlotHeader> &&
+              std::is_standard_layout_v<LeasePage>);
+
+static_assert(offsetof(ControlPage, magic) == 0);
+static_assert(offsetof(ControlPage, layout_version) == 4);
+static_assert(offsetof(ControlPage, slot_count) == 6);
+static_assert(offsetof(ControlPage, epoch) == 8);
+static_assert(offsetof(ControlPage, width) == 16);
+static_assert(offsetof(ControlPage, height) == 20);
+static_assert(offsetof(ControlPage, stride) == 24);
+static_assert(offsetof(ControlPage, format) == 28);
+static_assert(offsetof(ControlPage, slot_bytes) == 32);
+static_assert(offsetof(ControlPage, region_bytes) == 40);
+static_assert(offsetof(ControlPage, latest) == 64);
+static_assert(offsetof(ControlPage, confirmed_ns) == 72);
+static_assert(offsetof(ControlPage, state) == 80);
+static_assert(offsetof(ControlPage, end_text) == 128);
+static_assert(sizeof(ControlPage) == 320);
+
+static_assert(offsetof(SlotHeader, sequence) == 0);
+static_assert(offsetof(SlotHeader, capture_requested_ns) == 8);
+static_assert(offsetof(SlotHeader, capture_done_ns) == 16);
+static_assert(offsetof(SlotHeader, published_ns) == 24);
+static_assert(offsetof(SlotHeader, damage_count) == 32);
+static_assert(offsetof(SlotHeader, cursor_visible) == 36);
+static_assert(offsetof(SlotHeader, cursor_x) == 40);
+static_assert(offsetof(SlotHeader, cursor_y) == 44);
+static_assert(offsetof(SlotHeader, cursor_serial) == 48);
+static_assert(offsetof(SlotHeader, damage) == 64);
+static_assert(sizeof(SlotHeader) == 576);
+
+static_assert(offsetof(LeasePage, magic) == 0);
+static_assert(offsetof(LeasePage, layout_version) == 4);
+static_assert(offsetof(LeasePage, lease_count) == 6);
+static_assert(offsetof(LeasePage, wake_word) == 64);
+static_assert(offsetof(LeasePage, waiting) == 68);
+static_assert(offsetof(LeasePage, armed) == 72);
+static_assert(offsetof(LeasePage, leases) == 128);
+static_assert(sizeof(LeasePage) == 256 && sizeof(LeasePage) <= kLeaseBytes);
+
+}  // namespace framering::proto

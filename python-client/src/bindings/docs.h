@@ -1,0 +1,191 @@
+// What help() and the stubs say. Lines of up to 100 columns.
+#pragma once
+
+namespace framering::python::docs {
+
+// --- Frame ---
+
+inline constexpr char kFrame[] =
+    R"(One captured picture, read where the daemon put it, and the lease that keeps it there.
+
+The pixels stay as they are until this object and every array over them are gone, or for the
+stream's lease time (Stream.lease_ms), whichever comes first; after that the daemon may take the
+slot if it has no other, and valid turns False. memoryview(), numpy.asarray(), numpy.from_dlpack()
+and torch.from_dlpack() take it: all zero-copy and read-only. Any thread; may outlive its Stream
+and Connection.)";
+
+inline constexpr char kSequence[] = "From 1, growing; never reused within a stream of the daemon.";
+inline constexpr char kFrameEpoch[] = "Grows when the stream's geometry or memory changes.";
+inline constexpr char kPixels[] = "Pixels.";
+inline constexpr char kStride[] = "Bytes between rows.";
+inline constexpr char kFormat[] =
+    R"(Named by the order of the bytes in memory; packed formats by their little-endian word.)";
+inline constexpr char kMemory[] = "Where the pixels are.";
+inline constexpr char kCapture[] =
+    "When the capture was requested, in time.monotonic_ns(): no pixel is older.";
+inline constexpr char kCaptureDone[] = "When the pixels were complete, in time.monotonic_ns().";
+inline constexpr char kPublished[] = "When readers could first see the frame, in time.monotonic_ns().";
+inline constexpr char kDamage[] = R"(What changed since the frame with the sequence before this one.
+
+Covers every changed pixel.)";
+inline constexpr char kShape[] =
+    R"((height, width, 4) for BGRX8888 and RGBX8888; (height, width) for XRGB2101010 and RGB565.)";
+inline constexpr char kDtype[] = R"(The name of the element type, as numpy.dtype() takes it.
+
+uint8 for BGRX8888 and RGBX8888, uint32 for XRGB2101010, uint16 for RGB565.)";
+inline constexpr char kNbytes[] = "Bytes of the pixels, without the padding of the rows.";
+
+inline constexpr char kValid[] = R"(True if everything read so far was this frame.
+
+Check it after reading where the stream's lease time may have passed. False for good once the
+daemon took the slot, and after release().)";
+inline constexpr char kDevice[] =
+    "The CUDA device of the pixels, by its number in this process; None: host memory.";
+inline constexpr char kRelease[] =
+    R"(Give up this object's hold of the pixels; arrays made of them keep theirs.
+
+stream, for frames on a CUDA device: the slot is given back once the work that is on this stream by
+now is done, by the device itself, and nothing waits for it here. A stream is an object of torch,
+CuPy or Numba, or its number; give the one that your kernels read the frame on.
+
+True if the frame was valid until now, False if its lease was broken or it was released before.)";
+
+inline constexpr char kNumpy[] =
+    R"(A read-only array over the pixels, without a copy, of this shape and dtype.
+
+It keeps the pixels until it and its views are gone. InvalidArgument after release().)";
+inline constexpr char kArrayInterface[] = R"(NumPy's array interface, version 3, read-only.
+
+Its readers keep this object rather than the pixels; so once it was asked for, release() takes
+effect when this object goes.)";
+inline constexpr char kCudaArrayInterface[] =
+    R"(The CUDA array interface, version 3, of a frame on a CUDA device.
+
+The pixels are complete: stream is None. Read-only unless the stream was opened with writable=True,
+which torch.as_tensor() insists on; torch.from_dlpack() does not. Its readers keep this object rather
+than the pixels, so once it was asked for, release() takes effect when this object goes.
+AttributeError for a frame in host memory.)";
+inline constexpr char kDlpack[] =
+    R"(A DLPack capsule over the pixels, which keeps them until its reader is done.
+
+With max_version of at least (1, 0) it says that they are read-only; without, it cannot: a write then
+ends the process (host memory) or faults its CUDA context. copy=True gives the reader writable memory
+of its own. On a CUDA device, stream is the one that the reader will use (None and 1: the legacy
+default stream, 2: the per-thread one, -1: the reader takes care): when the reader is done, the slot
+is given back in the order of that stream. dl_device=(1, 0) then gives a copy in host memory.
+BufferError for another device, and for a stream of a frame in host memory.)";
+inline constexpr char kDlpackDevice[] = "(1, 0): host memory; (2, n): CUDA device n.";
+
+inline constexpr char kToNumpy[] = R"(A NumPy array, (height, width, channels).
+
+Without arguments the pixels as they are, of this shape and dtype: without a copy and read-only from
+host memory, a copy from a CUDA device. With any, converted in one pass; see framering.to_numpy().)";
+inline constexpr char kToTorch[] = R"(A torch tensor on the frame's device, (channels, height, width).
+
+Without arguments torch.from_dlpack(): the pixels as they are, of this shape and dtype, without a
+copy. With any, converted in one pass on torch's current stream; see framering.to_torch().)";
+inline constexpr char kToCupy[] = R"(A CuPy array, (height, width, channels).
+
+Without arguments cupy.from_dlpack(), without a copy; from host memory it is uploaded. With any,
+converted in one pass on CuPy's current stream; see framering.to_cupy().)";
+inline constexpr char kToJax[] = R"(A JAX array on the frame's device, (height, width, channels).
+
+Without arguments jax.dlpack.from_dlpack(), without a copy. With any, converted in one pass; see
+framering.to_jax().)";
+
+// --- tensors ---
+
+inline constexpr char kTensorSpec[] =
+    R"(What a conversion makes of a frame; framering.to_torch() explains the words.
+
+channels 'RGB', 'BGR', 'GRAY'; layout 'HWC', 'CHW'; dtype 'uint8', 'float16', 'bfloat16', 'float32';
+size (height, width); region (x, y, width, height) in pixels of the frame; resize 'nearest',
+'bilinear', 'area'. InvalidArgument names what is allowed.)";
+inline constexpr char kTensorShape[] = "Of the result for so many frames like this one, the frames first.";
+inline constexpr char kTensor[] = "A result in memory of its own, for from_dlpack() of any framework.";
+inline constexpr char kTensorDlpack[] = R"(A DLPack capsule, writable; frames first, then the layout.
+
+It is complete, so that stream changes nothing. BufferError for copy=True and for another device.)";
+inline constexpr char kTensorDevice[] = "(1, 0): host memory; (2, n): CUDA device n.";
+inline constexpr char kTensorCopy[] = "Copies the whole result to host memory at this address.";
+inline constexpr char kWriteTensor[] = R"(Writes the frames as the spec wants them to memory at this address.
+
+Host frames: host memory, done on return. Frames on a CUDA device: memory of that device, enqueued on
+the stream; their slots are given back after that.)";
+inline constexpr char kMakeTensor[] = "The same into fresh memory of the frames' device; done on return.";
+inline constexpr char kCopyToHost[] =
+    "Copies the frame's rows, stride bytes each, to host memory at this address.";
+
+// --- Stream ---
+
+inline constexpr char kStream[] =
+    R"(An attached stream: an iterator of frames, and a context manager that closes it.
+
+Any thread; each thread that waits gets frames of its own (a frame goes to one of them). It belongs
+to the process that opened it: a forked child opens its own.)";
+
+inline constexpr char kNext[] = R"(The next frame that this stream has not returned yet.
+
+That is the newest (mode 'latest'), or the oldest that is still there (mode 'every'). Waits for it,
+timeout seconds at most (None: as long as it takes), without the GIL; Ctrl-C ends the wait.
+spin_us, 0 to 1,000,000: for so many microseconds it watches for the frame before it sleeps, which
+costs a core and saves the wake-up.
+Raises TimeoutError, StreamEnded, StreamClosed, Disconnected, LeaseLimit.)";
+inline constexpr char kLatest[] = R"(The newest frame, returned before or not.
+
+Waits, timeout seconds at most, only while the stream has none. Raises as next() does.)";
+inline constexpr char kIterate[] = R"(next() without a timeout.
+
+close() stops the iteration; StreamEnded and Disconnected are raised.)";
+inline constexpr char kMissed[] =
+    R"(Published frames that next() skipped (mode 'latest') or came too late for (mode 'every').)";
+
+inline constexpr char kAsOpened[] = "As open() was given it.";
+inline constexpr char kMaxLeases[] = "Frames that may be held at the same time.";
+inline constexpr char kLeaseMs[] = "Milliseconds for which a frame is guaranteed to stay as it is.";
+inline constexpr char kNewestPixels[] = "Pixels, of the newest epoch.";
+inline constexpr char kStreamFormat[] = "See Frame.format.";
+inline constexpr char kStreamShape[] = "Of the frames of the newest epoch; see Frame.shape.";
+inline constexpr char kStreamEpoch[] = R"(Grows when the stream's geometry or memory changes.
+
+A resize of the source does that; the stream follows by itself.)";
+
+inline constexpr char kReopen[] = R"(After StreamEnded: attach to the source again.
+
+Raises Unavailable while it is gone.)";
+inline constexpr char kCloseStream[] = R"(End the stream and wake everyone who waits for it.
+
+Frames and arrays stay. May be called again.)";
+inline constexpr char kClosed[] = "True once close() was called.";
+
+// --- Connection ---
+
+inline constexpr char kConnection[] = R"(A connection to frameringd, and a context manager that closes it.
+
+framering.connect() makes it. Any thread. A lost connection stays lost: connect again.)";
+
+inline constexpr char kList[] = "What the daemon offers, and who reads it.";
+inline constexpr char kOpen[] = R"(Open a stream of frames.
+
+source: a StreamInfo.source of list().
+memory: 'auto' takes what the daemon prefers; 'host', 'cuda' and 'cuda-ipc' never fall back, and
+    'cuda:1' or 'cuda:GPU-...' asks for a device, by its number here or its UUID.
+mode: 'latest' returns the newest frame and skips what came between, 'every' returns each in order
+    as long as the ring still has it.
+max_leases: frames held at the same time, by Frame objects or arrays over them; 1 to 16.
+max_fps: frames a second that next() returns at most; None: as they come.
+writable: maps a CUDA device's frames for writing too, for readers that refuse read-only memory, such
+    as torch.as_tensor(). Whoever writes changes what every other process sees: do not.
+
+Raises NotFound, InvalidArgument, MemoryUnavailable, QuotaExceeded, Unavailable, Disconnected.)";
+inline constexpr char kCloseConnection[] = R"(Give the connection up; streams opened from it go on.
+
+May be called again.)";
+
+// --- module ---
+
+inline constexpr char kModule[] = "The C++ client of framering; import framering instead.";
+inline constexpr char kConnect[] = "framering.connect(); an empty path means the default one.";
+inline constexpr char kVersion[] = "Of the client: framering.__version__.";
+
+}  // namespace framering::python::docs

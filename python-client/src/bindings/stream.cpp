@@ -1,0 +1,171 @@
+#include "python-client/src/bindings/stream.h"
+
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/string_view.h>
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include "python-client/src/bindings/docs.h"
+#include "python-client/src/bindings/errors.h"
+#include "python-client/src/bindings/gil.h"
+#include "python-client/src/bindings/values.h"
+
+namespace nb = nanobind;
+
+namespace framering::python {
+
+void PyStream::check_open() const {
+  if (closed_) throw ClosedError(ErrorCode::disconnected, "this stream was closed", "open it again");
+}
+
+const Stream& PyStream::attached() const {
+  check_open();
+  return stream_;
+}
+
+// `read` is next() or latest(). What is there already comes without giving the GIL up, which would cost a
+// turn of every other busy thread (5 ms each).
+template <class Read>
+PyFrame PyStream::take(std::chrono::nanoseconds timeout, Read read) {
+  check_open();
+  std::optional<Frame> frame;
+  try {
+    frame = read(std::chrono::nanoseconds::zero(), {});
+    if (!frame && timeout > std::chrono::nanoseconds::zero()) {
+      GilReleased released;
+      frame = read(timeout, [&released] { return released.run_signal_handlers(); });
+    }
+  } catch (const Error&) {
+    if (PyErr_Occurred()) throw nb::python_error();
+    check_open();
+    throw;
+  }
+  if (PyErr_Occurred()) throw nb::python_error();
+  if (!frame) {
+    check_open();
+    PyErr_SetString(PyExc_TimeoutError, "no frame came within the timeout");
+    throw nb::python_error();
+  }
+  return PyFrame(std::move(*frame), stream_.options().writable);
+}
+
+PyFrame PyStream::next(std::optional<double> timeout, int64_t spin_us) {
+  return take(to_timeout(timeout), [this, spin_us](auto limit, const std::function<bool()>& on_signal) {
+    return stream_.next(limit, on_signal, std::chrono::microseconds(spin_us));
+  });
+}
+
+PyFrame PyStream::latest(std::optional<double> timeout) {
+  return take(to_timeout(timeout), [this](auto limit, const std::function<bool()>& on_signal) {
+    return stream_.latest(limit, on_signal);
+  });
+}
+
+void PyStream::reopen() {
+  check_open();
+  const GilReleased released;
+  stream_.reopen();
+}
+
+void PyStream::close() {
+  closed_ = true;
+  const GilReleased released;
+  stream_.close();
+}
+
+namespace {
+
+PyFrame iterate(PyStream& stream) {
+  try {
+    return stream.next(std::nullopt, 0);
+  } catch (const ClosedError&) {
+    throw nb::stop_iteration();
+  }
+}
+
+nb::tuple shape(const PyStream& self) {
+  const Stream& stream = self.attached();
+  return to_tuple(pixel_layout(stream.format(), stream.width(), stream.height(), 0).shape());
+}
+
+std::string repr(const PyStream& self) {
+  const Stream& stream = self.native();
+  std::string text = "<framering.Stream '" + stream.options().source + "'";
+  if (self.closed()) return text + ", closed>";
+  return text + ": " + std::to_string(stream.width()) + "x" + std::to_string(stream.height()) + " " +
+         std::string(name(stream.format())) + " " + std::string(name(stream.memory())) + ", " +
+         std::string(name(stream.options().mode)) + ">";
+}
+
+void bind_frames(nb::class_<PyStream>& stream) {
+  stream
+      .def("next", &PyStream::next, nb::arg("timeout") = nb::none(), nb::kw_only(), nb::arg("spin_us") = 0,
+           docs::kNext)
+      .def("latest", &PyStream::latest, nb::arg("timeout") = 5.0, docs::kLatest)
+      .def(
+          "__iter__", [](nb::handle self) { return nb::borrow(self); },
+          nb::sig("def __iter__(self) -> Stream"))
+      .def("__next__", &iterate, docs::kIterate)
+      .def_prop_ro(
+          "missed", [](const PyStream& self) { return self.native().missed(); }, docs::kMissed);
+}
+
+void bind_facts(nb::class_<PyStream>& stream) {
+  stream
+      .def_prop_ro(
+          "source", [](const PyStream& self) { return self.native().options().source; }, docs::kAsOpened)
+      .def_prop_ro(
+          "mode", [](const PyStream& self) { return name(self.native().options().mode); },
+          nb::for_getter(nb::sig("def mode(self) -> framering._types.Mode")), docs::kAsOpened)
+      .def_prop_ro(
+          "max_leases", [](const PyStream& self) { return self.native().options().max_leases; },
+          docs::kMaxLeases)
+      .def_prop_ro(
+          "lease_ms", [](const PyStream& self) { return self.attached().lease_time().count(); },
+          docs::kLeaseMs)
+      .def_prop_ro(
+          "width", [](const PyStream& self) { return self.attached().width(); }, docs::kNewestPixels)
+      .def_prop_ro(
+          "height", [](const PyStream& self) { return self.attached().height(); }, docs::kNewestPixels)
+      .def_prop_ro(
+          "format", [](const PyStream& self) { return name(self.attached().format()); },
+          nb::for_getter(nb::sig("def format(self) -> framering._types.PixelFormat")), docs::kStreamFormat)
+      .def_prop_ro(
+          "memory", [](const PyStream& self) { return name(self.attached().memory()); },
+          nb::for_getter(nb::sig("def memory(self) -> framering._types.Memory")), docs::kMemory)
+      .def_prop_ro("shape", &shape, nb::for_getter(nb::sig("def shape(self) -> tuple[int, ...]")),
+                   docs::kStreamShape)
+      .def_prop_ro(
+          "epoch", [](const PyStream& self) { return self.attached().epoch(); }, docs::kStreamEpoch);
+}
+
+void bind_life(nb::class_<PyStream>& stream) {
+  stream.def("reopen", &PyStream::reopen, docs::kReopen)
+      .def("close", &PyStream::close, docs::kCloseStream)
+      .def_prop_ro("closed", &PyStream::closed, docs::kClosed)
+      .def(
+          "__enter__", [](nb::handle self) { return nb::borrow(self); },
+          nb::sig("def __enter__(self) -> Stream"))
+      .def(
+          "__exit__", [](PyStream& self, const nb::args&) { self.close(); },
+          nb::sig("def __exit__(self, *exception: object) -> None"))
+      .def("__repr__", &repr)
+      .def(
+          "__reduce__",
+          [](const PyStream&) { refuse_pickling("Stream", "open the stream in the other process too"); },
+          nb::sig("def __reduce__(self) -> typing.NoReturn"));
+}
+
+}  // namespace
+
+void bind_stream(nb::module_& module) {
+  nb::class_<PyStream> stream(module, "Stream", nb::is_final(), docs::kStream);
+  bind_frames(stream);
+  bind_facts(stream);
+  bind_life(stream);
+}
+
+}  // namespace framering::python

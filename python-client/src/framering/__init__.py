@@ -1,0 +1,102 @@
+"""Read the desktop where frameringd put it: no copy, no message per frame.
+
+>>> import framering
+>>> with framering.open() as stream:
+...     for frame in stream:
+...         pixels = frame.numpy()  # (height, width, 4) uint8, read-only, bytes B G R X
+"""
+
+from __future__ import annotations
+
+import os
+
+from framering import _core
+from framering._core import Connection, Frame, Stream
+from framering._errors import (
+    Disconnected,
+    Error,
+    ErrorCode,
+    InvalidArgument,
+    LeaseLimit,
+    MemoryUnavailable,
+    NotFound,
+    PermissionDenied,
+    QuotaExceeded,
+    StreamClosed,
+    StreamEnded,
+    Unavailable,
+)
+from framering._tensors import to_cupy, to_jax, to_numpy, to_torch
+from framering._types import (
+    Channels,
+    ClientInfo,
+    CudaStream,
+    Layout,
+    Memory,
+    Mode,
+    PixelFormat,
+    Rect,
+    Resize,
+    StreamInfo,
+)
+
+__all__ = [
+    "Channels",
+    "ClientInfo",
+    "Connection",
+    "CudaStream",
+    "Disconnected",
+    "Error",
+    "ErrorCode",
+    "Frame",
+    "InvalidArgument",
+    "Layout",
+    "LeaseLimit",
+    "Memory",
+    "MemoryUnavailable",
+    "Mode",
+    "NotFound",
+    "PermissionDenied",
+    "PixelFormat",
+    "QuotaExceeded",
+    "Rect",
+    "Resize",
+    "Stream",
+    "StreamClosed",
+    "StreamEnded",
+    "StreamInfo",
+    "Unavailable",
+    "__version__",
+    "connect",
+    "open",
+    "to_cupy",
+    "to_jax",
+    "to_numpy",
+    "to_torch",
+]
+
+__version__ = _core.version()
+
+
+def connect(socket: str | os.PathLike[str] | None = None) -> Connection:
+    """Connect to frameringd.
+
+    ``socket``: its path; None means $FRAMERING_SOCKET, else $XDG_RUNTIME_DIR/framering/socket, else
+    /run/framering/socket. Raises Unavailable (no daemon: the hint says how to start one), PermissionDenied,
+    QuotaExceeded, Error.
+    """
+    return _core.connect("" if socket is None else os.fspath(socket))
+
+
+def open(
+    source: str = "screen",
+    memory: str = "auto",
+    mode: Mode = "latest",
+    max_leases: int = 2,
+    max_fps: float | None = None,
+    *,
+    writable: bool = False,
+    socket: str | os.PathLike[str] | None = None,
+) -> Stream:
+    """Connect to frameringd and open a stream of frames; see connect() and Connection.open()."""
+    return connect(socket).open(source, memory, mode, max_leases, max_fps, writable=writable)

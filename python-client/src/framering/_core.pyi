@@ -1,0 +1,410 @@
+"""The C++ client of framering; import framering instead."""
+
+import builtins
+from collections.abc import Sequence
+from typing import Any, Literal, NoReturn
+
+from numpy.typing import NDArray
+
+import framering._types
+
+
+class Frame:
+    """
+    One captured picture, read where the daemon put it, and the lease that keeps it there.
+
+    The pixels stay as they are until this object and every array over them are gone, or for the
+    stream's lease time (Stream.lease_ms), whichever comes first; after that the daemon may take the
+    slot if it has no other, and valid turns False. memoryview(), numpy.asarray(), numpy.from_dlpack()
+    and torch.from_dlpack() take it: all zero-copy and read-only. Any thread; may outlive its Stream
+    and Connection.
+    """
+
+    @property
+    def sequence(self) -> int:
+        """From 1, growing; never reused within a stream of the daemon."""
+
+    @property
+    def epoch(self) -> int:
+        """Grows when the stream's geometry or memory changes."""
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+
+    @property
+    def stride(self) -> int:
+        """Bytes between rows."""
+
+    @property
+    def capture_ns(self) -> int:
+        """
+        When the capture was requested, in time.monotonic_ns(): no pixel is older.
+        """
+
+    @property
+    def capture_done_ns(self) -> int:
+        """When the pixels were complete, in time.monotonic_ns()."""
+
+    @property
+    def published_ns(self) -> int:
+        """When readers could first see the frame, in time.monotonic_ns()."""
+
+    @property
+    def format(self) -> framering._types.PixelFormat:
+        """
+        Named by the order of the bytes in memory; packed formats by their little-endian word.
+        """
+
+    @property
+    def memory(self) -> framering._types.Memory:
+        """Where the pixels are."""
+
+    @property
+    def damage(self) -> list[framering._types.Rect]:
+        """
+        What changed since the frame with the sequence before this one.
+
+        Covers every changed pixel.
+        """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """
+        (height, width, 4) for BGRX8888 and RGBX8888; (height, width) for XRGB2101010 and RGB565.
+        """
+
+    @property
+    def dtype(self) -> Literal['uint8', 'uint16', 'uint32']:
+        """
+        The name of the element type, as numpy.dtype() takes it.
+
+        uint8 for BGRX8888 and RGBX8888, uint32 for XRGB2101010, uint16 for RGB565.
+        """
+
+    @property
+    def device(self) -> int | None:
+        """
+        The CUDA device of the pixels, by its number in this process; None: host memory.
+        """
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the pixels, without the padding of the rows."""
+
+    @property
+    def valid(self) -> bool:
+        """
+        True if everything read so far was this frame.
+
+        Check it after reading where the stream's lease time may have passed. False for good once the
+        daemon took the slot, and after release().
+        """
+
+    def release(self, *, stream: framering._types.CudaStream | None = None) -> bool:
+        """
+        Give up this object's hold of the pixels; arrays made of them keep theirs.
+
+        stream, for frames on a CUDA device: the slot is given back once the work that is on this stream by
+        now is done, by the device itself, and nothing waits for it here. A stream is an object of torch,
+        CuPy or Numba, or its number; give the one that your kernels read the frame on.
+
+        True if the frame was valid until now, False if its lease was broken or it was released before.
+        """
+
+    def __enter__(self) -> Frame: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def __repr__(self) -> str: ...
+
+    def __reduce__(self) -> NoReturn: ...
+
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+    def numpy(self) -> NDArray[Any]:
+        """
+        A read-only array over the pixels, without a copy, of this shape and dtype.
+
+        It keeps the pixels until it and its views are gone. InvalidArgument after release().
+        """
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        """
+        NumPy's array interface, version 3, read-only.
+
+        Its readers keep this object rather than the pixels; so once it was asked for, release() takes
+        effect when this object goes.
+        """
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """
+        The CUDA array interface, version 3, of a frame on a CUDA device.
+
+        The pixels are complete: stream is None. Read-only unless the stream was opened with writable=True,
+        which torch.as_tensor() insists on; torch.from_dlpack() does not. Its readers keep this object rather
+        than the pixels, so once it was asked for, release() takes effect when this object goes.
+        AttributeError for a frame in host memory.
+        """
+
+    def __dlpack__(self, *, stream: int | None = None, max_version: tuple[int, int] | None = None, dl_device: tuple[int, int] | None = None, copy: bool | None = None) -> Any:
+        """
+        A DLPack capsule over the pixels, which keeps them until its reader is done.
+
+        With max_version of at least (1, 0) it says that they are read-only; without, it cannot: a write then
+        ends the process (host memory) or faults its CUDA context. copy=True gives the reader writable memory
+        of its own. On a CUDA device, stream is the one that the reader will use (None and 1: the legacy
+        default stream, 2: the per-thread one, -1: the reader takes care): when the reader is done, the slot
+        is given back in the order of that stream. dl_device=(1, 0) then gives a copy in host memory.
+        BufferError for another device, and for a stream of a frame in host memory.
+        """
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """(1, 0): host memory; (2, n): CUDA device n."""
+
+    def to_numpy(self, *, channels: framering._types.Channels | None = None, layout: framering._types.Layout | None = None, dtype: Any = None, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None, scale: float | None = None, mean: float | Sequence[float] | None = None, std: float | Sequence[float] | None = None, out: Any = None) -> Any:
+        """
+        A NumPy array, (height, width, channels).
+
+        Without arguments the pixels as they are, of this shape and dtype: without a copy and read-only from
+        host memory, a copy from a CUDA device. With any, converted in one pass; see framering.to_numpy().
+        """
+
+    def to_torch(self, *, channels: framering._types.Channels | None = None, layout: framering._types.Layout | None = None, dtype: Any = None, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None, scale: float | None = None, mean: float | Sequence[float] | None = None, std: float | Sequence[float] | None = None, out: Any = None) -> Any:
+        """
+        A torch tensor on the frame's device, (channels, height, width).
+
+        Without arguments torch.from_dlpack(): the pixels as they are, of this shape and dtype, without a
+        copy. With any, converted in one pass on torch's current stream; see framering.to_torch().
+        """
+
+    def to_cupy(self, *, channels: framering._types.Channels | None = None, layout: framering._types.Layout | None = None, dtype: Any = None, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None, scale: float | None = None, mean: float | Sequence[float] | None = None, std: float | Sequence[float] | None = None, out: Any = None) -> Any:
+        """
+        A CuPy array, (height, width, channels).
+
+        Without arguments cupy.from_dlpack(), without a copy; from host memory it is uploaded. With any,
+        converted in one pass on CuPy's current stream; see framering.to_cupy().
+        """
+
+    def to_jax(self, *, channels: framering._types.Channels | None = None, layout: framering._types.Layout | None = None, dtype: Any = None, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None, scale: float | None = None, mean: float | Sequence[float] | None = None, std: float | Sequence[float] | None = None) -> Any:
+        """
+        A JAX array on the frame's device, (height, width, channels).
+
+        Without arguments jax.dlpack.from_dlpack(), without a copy. With any, converted in one pass; see
+        framering.to_jax().
+        """
+
+class Stream:
+    """
+    An attached stream: an iterator of frames, and a context manager that closes it.
+
+    Any thread; each thread that waits gets frames of its own (a frame goes to one of them). It belongs
+    to the process that opened it: a forked child opens its own.
+    """
+
+    def next(self, timeout: float | None = None, *, spin_us: int = 0) -> Frame:
+        """
+        The next frame that this stream has not returned yet.
+
+        That is the newest (mode 'latest'), or the oldest that is still there (mode 'every'). Waits for it,
+        timeout seconds at most (None: as long as it takes), without the GIL; Ctrl-C ends the wait.
+        spin_us, 0 to 1,000,000: for so many microseconds it watches for the frame before it sleeps, which
+        costs a core and saves the wake-up.
+        Raises TimeoutError, StreamEnded, StreamClosed, Disconnected, LeaseLimit.
+        """
+
+    def latest(self, timeout: float | None = 5.0) -> Frame:
+        """
+        The newest frame, returned before or not.
+
+        Waits, timeout seconds at most, only while the stream has none. Raises as next() does.
+        """
+
+    def __iter__(self) -> Stream: ...
+
+    def __next__(self) -> Frame:
+        """
+        next() without a timeout.
+
+        close() stops the iteration; StreamEnded and Disconnected are raised.
+        """
+
+    @property
+    def missed(self) -> int:
+        """
+        Published frames that next() skipped (mode 'latest') or came too late for (mode 'every').
+        """
+
+    @property
+    def source(self) -> str:
+        """As open() was given it."""
+
+    @property
+    def mode(self) -> framering._types.Mode:
+        """As open() was given it."""
+
+    @property
+    def max_leases(self) -> int:
+        """Frames that may be held at the same time."""
+
+    @property
+    def lease_ms(self) -> int:
+        """Milliseconds for which a frame is guaranteed to stay as it is."""
+
+    @property
+    def width(self) -> int:
+        """Pixels, of the newest epoch."""
+
+    @property
+    def height(self) -> int:
+        """Pixels, of the newest epoch."""
+
+    @property
+    def format(self) -> framering._types.PixelFormat:
+        """See Frame.format."""
+
+    @property
+    def memory(self) -> framering._types.Memory:
+        """Where the pixels are."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the frames of the newest epoch; see Frame.shape."""
+
+    @property
+    def epoch(self) -> int:
+        """
+        Grows when the stream's geometry or memory changes.
+
+        A resize of the source does that; the stream follows by itself.
+        """
+
+    def reopen(self) -> None:
+        """
+        After StreamEnded: attach to the source again.
+
+        Raises Unavailable while it is gone.
+        """
+
+    def close(self) -> None:
+        """
+        End the stream and wake everyone who waits for it.
+
+        Frames and arrays stay. May be called again.
+        """
+
+    @property
+    def closed(self) -> bool:
+        """True once close() was called."""
+
+    def __enter__(self) -> Stream: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def __repr__(self) -> str: ...
+
+    def __reduce__(self) -> NoReturn: ...
+
+class TensorSpec:
+    """
+    What a conversion makes of a frame; framering.to_torch() explains the words.
+
+    channels 'RGB', 'BGR', 'GRAY'; layout 'HWC', 'CHW'; dtype 'uint8', 'float16', 'bfloat16', 'float32';
+    size (height, width); region (x, y, width, height) in pixels of the frame; resize 'nearest',
+    'bilinear', 'area'. InvalidArgument names what is allowed.
+    """
+
+    def __init__(self, channels: str, layout: str, dtype: str, size: tuple[int, int] | None, region: tuple[int, int, int, int] | None, resize: str, scale: float | None, mean: Sequence[float], std: Sequence[float]) -> None: ...
+
+    def shape(self, frame: Frame, count: int) -> tuple[int, ...]:
+        """Of the result for so many frames like this one, the frames first."""
+
+class Tensor:
+    """A result in memory of its own, for from_dlpack() of any framework."""
+
+    def __dlpack__(self, *, stream: int | None = None, max_version: tuple[int, int] | None = None, dl_device: tuple[int, int] | None = None, copy: bool | None = None) -> Any:
+        """
+        A DLPack capsule, writable; frames first, then the layout.
+
+        It is complete, so that stream changes nothing. BufferError for copy=True and for another device.
+        """
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """(1, 0): host memory; (2, n): CUDA device n."""
+
+    def copy_to_host(self, address: int) -> None:
+        """Copies the whole result to host memory at this address."""
+
+def write_tensor(frames: Sequence[Frame], spec: TensorSpec, address: int, stream: framering._types.CudaStream | None = None) -> None:
+    """
+    Writes the frames as the spec wants them to memory at this address.
+
+    Host frames: host memory, done on return. Frames on a CUDA device: memory of that device, enqueued on
+    the stream; their slots are given back after that.
+    """
+
+def make_tensor(frames: Sequence[Frame], spec: TensorSpec) -> Tensor:
+    """The same into fresh memory of the frames' device; done on return."""
+
+def copy_to_host(frame: Frame, address: int) -> None:
+    """
+    Copies the frame's rows, stride bytes each, to host memory at this address.
+    """
+
+class Connection:
+    """
+    A connection to frameringd, and a context manager that closes it.
+
+    framering.connect() makes it. Any thread. A lost connection stays lost: connect again.
+    """
+
+    def list(self) -> builtins.list[framering._types.StreamInfo]:
+        """What the daemon offers, and who reads it."""
+
+    def open(self, source: str = 'screen', memory: str = 'auto', mode: framering._types.Mode = 'latest', max_leases: int = 2, max_fps: float | None = None, *, writable: bool = False) -> Stream:
+        """
+        Open a stream of frames.
+
+        source: a StreamInfo.source of list().
+        memory: 'auto' takes what the daemon prefers; 'host', 'cuda' and 'cuda-ipc' never fall back, and
+            'cuda:1' or 'cuda:GPU-...' asks for a device, by its number here or its UUID.
+        mode: 'latest' returns the newest frame and skips what came between, 'every' returns each in order
+            as long as the ring still has it.
+        max_leases: frames held at the same time, by Frame objects or arrays over them; 1 to 16.
+        max_fps: frames a second that next() returns at most; None: as they come.
+        writable: maps a CUDA device's frames for writing too, for readers that refuse read-only memory, such
+            as torch.as_tensor(). Whoever writes changes what every other process sees: do not.
+
+        Raises NotFound, InvalidArgument, MemoryUnavailable, QuotaExceeded, Unavailable, Disconnected.
+        """
+
+    def close(self) -> None:
+        """
+        Give the connection up; streams opened from it go on.
+
+        May be called again.
+        """
+
+    @property
+    def closed(self) -> bool:
+        """True once close() was called."""
+
+    def __enter__(self) -> Connection: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def __repr__(self) -> str: ...
+
+    def __reduce__(self) -> NoReturn: ...
+
+def connect(socket_path: str) -> Connection:
+    """framering.connect(); an empty path means the default one."""
+
+def version() -> str:
+    """Of the client: framering.__version__."""

@@ -1,0 +1,310 @@
+"""Frames as arrays of the frameworks: as they are, or converted in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from framering import _core
+from framering._errors import InvalidArgument
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+    from framering._types import Channels, Layout, Resize
+
+    Frames = _core.Frame | Sequence[_core.Frame]
+    Size = tuple[int, int]
+    Region = tuple[int, int, int, int]
+    Numbers = float | Sequence[float]
+
+Array = TypeVar("Array")
+
+
+class _Conversion:
+    """What the arguments of the to_* functions ask for; `spec` is None for the pixels as they are."""
+
+    def __init__(
+        self,
+        frames: Frames,
+        default_layout: Layout,
+        channels: Channels | None,
+        layout: Layout | None,
+        dtype: Any,
+        size: Size | None,
+        region: Region | None,
+        resize: Resize | None,
+        scale: float | None,
+        mean: Numbers | None,
+        std: Numbers | None,
+        out: Any = None,
+    ) -> None:
+        self.single = isinstance(frames, _core.Frame)
+        self.frames: list[_core.Frame] = [frames] if isinstance(frames, _core.Frame) else list(frames)
+        if not self.frames:
+            raise InvalidArgument("there are no frames to convert")
+        self.first = self.frames[0]
+        self.spec: _core.TensorSpec | None = None
+        asked = (channels, layout, dtype, size, region, resize, scale, mean, std, out)
+        if self.single and all(argument is None for argument in asked):
+            return
+        if not all((f.shape, f.format) == (self.first.shape, self.first.format) for f in self.frames):
+            raise InvalidArgument("the frames of a batch must have one size and format")
+        self.dtype = _dtype_name(dtype if dtype is not None else getattr(out, "dtype", None))
+        self.spec = _core.TensorSpec(
+            channels or "RGB",
+            layout or default_layout,
+            self.dtype,
+            size,
+            region,
+            resize or "bilinear",
+            scale,
+            _three(mean, 0.0),
+            _three(std, 1.0),
+        )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        assert self.spec
+        return self.spec.shape(self.first, len(self.frames))[1 if self.single else 0 :]
+
+    def write(self, address: int, stream: int | None = None) -> None:
+        assert self.spec
+        _core.write_tensor(self.frames, self.spec, address, stream)
+
+    def fresh(self) -> _core.Tensor:
+        assert self.spec
+        return _core.make_tensor(self.frames, self.spec)
+
+    def one(self, array: Any) -> Any:
+        """The array without the axis of frames, where a single frame was asked for."""
+        return array[0] if self.single else array
+
+    def check_out(self, out: Any, contiguous: bool, where: object, wanted: object) -> None:
+        shape = tuple(out.shape)
+        if shape != self.shape or _dtype_name(out.dtype) != self.dtype or not contiguous or where != wanted:
+            raise InvalidArgument(
+                f"out must be contiguous, of shape {self.shape} and dtype {self.dtype} on {wanted}, "
+                f"not of shape {shape} and dtype {_dtype_name(out.dtype)} on {where}"
+            )
+
+
+def _three(values: Numbers | None, default: float) -> tuple[float, float, float]:
+    if values is None:
+        return (default,) * 3
+    if isinstance(values, (int, float)):
+        return (float(values),) * 3
+    numbers = [float(value) for value in values]
+    if len(numbers) == 1:
+        return (numbers[0],) * 3
+    if len(numbers) != 3:
+        raise InvalidArgument(f"mean and std are one number or three, not {len(numbers)}")
+    return (numbers[0], numbers[1], numbers[2])
+
+
+def _dtype_name(dtype: Any) -> str:
+    """Of torch.float16, numpy.float16, numpy.dtype("float16") or "float16"; uint8 of None."""
+    if dtype is None:
+        return "uint8"
+    if isinstance(dtype, str):
+        return dtype
+    name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or str(dtype)
+    return str(name).rpartition(".")[2]
+
+
+def to_numpy(
+    frames: Frames,
+    *,
+    channels: Channels | None = None,
+    layout: Layout | None = None,
+    dtype: Any = None,
+    size: Size | None = None,
+    region: Region | None = None,
+    resize: Resize | None = None,
+    scale: float | None = None,
+    mean: Numbers | None = None,
+    std: Numbers | None = None,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
+    """One frame or a batch of them as a NumPy array, (height, width, channels) unless `layout` says "CHW".
+
+    The arguments are those of to_torch(). There is no bfloat16 in NumPy. Frames on a CUDA device are
+    converted there, and the result is copied.
+    """
+    import numpy as np
+
+    conversion = _Conversion(
+        frames, "HWC", channels, layout, dtype, size, region, resize, scale, mean, std, out
+    )
+    first = conversion.first
+    if conversion.spec is None:
+        return first.numpy() if first.device is None else _copied(first)
+    if conversion.dtype == "bfloat16":
+        raise InvalidArgument("NumPy has no bfloat16: dtype must be one of uint8, float16, float32")
+    if out is None:
+        out = np.empty(conversion.shape, conversion.dtype)
+    else:
+        conversion.check_out(out, out.flags.c_contiguous and out.flags.writeable, "cpu", "cpu")
+    if first.device is None:
+        conversion.write(out.ctypes.data)
+    else:
+        conversion.fresh().copy_to_host(out.ctypes.data)
+    return out
+
+
+def _copied(frame: _core.Frame) -> NDArray[Any]:
+    import numpy as np
+
+    rows = np.empty((frame.height, frame.stride), np.uint8)
+    _core.copy_to_host(frame, rows.ctypes.data)
+    pixels = rows[:, : frame.nbytes // frame.height].view(frame.dtype)
+    return pixels.reshape(frame.shape)
+
+
+def to_torch(
+    frames: Frames,
+    *,
+    channels: Channels | None = None,
+    layout: Layout | None = None,
+    dtype: Any = None,
+    size: Size | None = None,
+    region: Region | None = None,
+    resize: Resize | None = None,
+    scale: float | None = None,
+    mean: Numbers | None = None,
+    std: Numbers | None = None,
+    out: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """One frame or a batch of them as a torch tensor on their device.
+
+    A single frame without further arguments is torch.from_dlpack(frame): its pixels as they are, without a
+    copy. Otherwise everything is done in one pass, for all frames at once:
+
+    `region`: (x, y, width, height) in pixels of the frame; the whole frame if not given.
+    `size`: (height, width) of the result; the region's if not given.
+    `resize`: "bilinear" (4 neighbors, no antialiasing, torch's align_corners=False), "area" (the exact mean)
+        or "nearest" (torch's "nearest-exact").
+    `channels`: "RGB", "BGR" or "GRAY" (0.299 R + 0.587 G + 0.114 B).
+    `layout`: "CHW" or "HWC"; a batch has N in front.
+    `dtype`: uint8, float16, bfloat16 or float32, by name or as the framework's own; uint8 if not given.
+    `scale`, `mean`, `std`: a value is (channel * scale - mean) / std with channel in 0..255; scale is 1 for
+        uint8 and 1/255 for the others if not given; mean and std are one number or one for each channel of
+        the result.
+    `out`: a contiguous tensor that takes the result and is returned; otherwise a fresh one.
+
+    On a CUDA device the work is enqueued on torch's current stream and nothing waits for it; the frame's slot
+    is given back after it, whenever the frame is released. Raises InvalidArgument, a ValueError that says
+    what is allowed.
+    """
+    import torch
+
+    conversion = _Conversion(
+        frames, "CHW", channels, layout, dtype, size, region, resize, scale, mean, std, out
+    )
+    first = conversion.first
+    if conversion.spec is None:
+        tensor: torch.Tensor = torch.from_dlpack(first)  # type: ignore[attr-defined, unused-ignore]
+        return tensor
+    device = torch.device("cpu") if first.device is None else torch.device("cuda", first.device)
+    if out is None:
+        out = torch.empty(conversion.shape, dtype=_torch_dtype(conversion.dtype), device=device)
+    else:
+        conversion.check_out(out, out.is_contiguous(), out.device, device)
+    if first.device is None:
+        conversion.write(out.data_ptr())
+    else:
+        with torch.cuda.device(device):
+            conversion.write(out.data_ptr(), torch.cuda.current_stream(device).cuda_stream)
+    return out
+
+
+def _torch_dtype(name: str) -> torch.dtype:
+    import torch
+
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
+
+
+def to_cupy(
+    frames: Frames,
+    *,
+    channels: Channels | None = None,
+    layout: Layout | None = None,
+    dtype: Any = None,
+    size: Size | None = None,
+    region: Region | None = None,
+    resize: Resize | None = None,
+    scale: float | None = None,
+    mean: Numbers | None = None,
+    std: Numbers | None = None,
+    out: Any = None,
+) -> Any:
+    """One frame or a batch of them as a CuPy array, (height, width, channels) unless `layout` says "CHW".
+
+    The arguments are those of to_torch(), and so is what happens on CuPy's current stream. There is no
+    bfloat16 in CuPy. Frames in host memory are converted there and uploaded to CuPy's current device.
+    """
+    import cupy  # type: ignore[import-not-found, unused-ignore]
+
+    conversion = _Conversion(
+        frames, "HWC", channels, layout, dtype, size, region, resize, scale, mean, std, out
+    )
+    first = conversion.first
+    if conversion.spec is not None and conversion.dtype == "bfloat16":
+        raise InvalidArgument("CuPy has no bfloat16: dtype must be one of uint8, float16, float32")
+    if first.device is None:
+        if conversion.spec is None:
+            return cupy.asarray(first.numpy())
+        host = to_numpy(
+            frames,
+            channels=channels,
+            layout=layout,
+            dtype=conversion.dtype,
+            size=size,
+            region=region,
+            resize=resize,
+            scale=scale,
+            mean=mean,
+            std=std,
+        )
+        if out is None:
+            return cupy.asarray(host)
+        conversion.check_out(out, out.flags.c_contiguous, out.device.id, out.device.id)
+        out.set(host)
+        return out
+    with cupy.cuda.Device(first.device):
+        if conversion.spec is None:
+            return cupy.from_dlpack(first)
+        if out is None:
+            out = cupy.empty(conversion.shape, conversion.dtype)
+        else:
+            conversion.check_out(out, out.flags.c_contiguous, out.device.id, first.device)
+        conversion.write(out.data.ptr, cupy.cuda.get_current_stream().ptr)
+        return out
+
+
+def to_jax(
+    frames: Frames,
+    *,
+    channels: Channels | None = None,
+    layout: Layout | None = None,
+    dtype: Any = None,
+    size: Size | None = None,
+    region: Region | None = None,
+    resize: Resize | None = None,
+    scale: float | None = None,
+    mean: Numbers | None = None,
+    std: Numbers | None = None,
+) -> Any:
+    """One frame or a batch of them as a JAX array, (height, width, channels) unless `layout` says "CHW".
+
+    The arguments are those of to_torch(); JAX's arrays never change, so there is no `out`. The conversion is
+    done when this returns.
+    """
+    import jax  # type: ignore[import-not-found, unused-ignore]
+
+    conversion = _Conversion(frames, "HWC", channels, layout, dtype, size, region, resize, scale, mean, std)
+    if conversion.spec is None:
+        return jax.dlpack.from_dlpack(conversion.first)
+    return conversion.one(jax.dlpack.from_dlpack(conversion.fresh()))

@@ -1,0 +1,79 @@
+"""What the daemon tells about its streams and clients, and the words that options take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+PixelFormat = Literal["BGRX8888", "RGBX8888", "XRGB2101010", "RGB565"]
+Memory = Literal["host", "cuda", "cuda-ipc"]
+Mode = Literal["latest", "every"]
+Channels = Literal["RGB", "BGR", "GRAY"]
+Layout = Literal["HWC", "CHW"]
+Resize = Literal["nearest", "bilinear", "area"]
+
+
+class _HasCudaStream(Protocol):
+    @property
+    def cuda_stream(self) -> int: ...
+
+
+class _HasPtr(Protocol):
+    @property
+    def ptr(self) -> int: ...
+
+
+# torch.cuda.Stream, cupy.cuda.Stream, or the number of a stream.
+CudaStream = int | _HasCudaStream | _HasPtr
+
+
+class Rect(NamedTuple):
+    """A rectangle in pixels, origin top left."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClientInfo:
+    """A process that reads a stream.
+
+    ``drops_caused`` counts frames that found no free slot while this client held one, ``leases_broken``
+    the leases that were taken back from it after the guaranteed time.
+    """
+
+    pid: int
+    uid: int
+    name: str
+    leases_held: int
+    drops_caused: int
+    leases_broken: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """A stream that the daemon offers.
+
+    ``source`` is what ``open()`` takes; ``reason`` says why it is not available, if it is not. ``width`` and
+    ``height`` are pixels, ``max_fps`` frames a second. ``captures`` counts how often the source was asked for
+    pixels, ``published`` frames, ``dropped`` changes that found no free slot in time. ``clients`` may be
+    fewer than ``client_count``: a list names 256 over all streams.
+    """
+
+    source: str
+    available: bool
+    reason: str
+    epoch: int
+    width: int
+    height: int
+    format: PixelFormat
+    memory: Memory
+    slot_count: int
+    max_fps: float
+    captures: int
+    published: int
+    dropped: int
+    client_count: int
+    clients: list[ClientInfo]

@@ -1,0 +1,40 @@
+"""What latest() and MSS's grab() of the same desktop cost a Python process, in turn. Prints JSON."""
+
+import json
+import statistics
+import time
+
+import framering
+import mss
+
+ROUNDS, CALLS = 20, 2000
+
+
+def main() -> None:
+    ours: list[float] = []
+    theirs: list[float] = []
+    with framering.open() as stream, mss.mss() as grabber:
+        monitor = grabber.monitors[1]
+        assert (stream.width, stream.height) == (monitor["width"], monitor["height"])
+        stream.latest().release()
+        for _ in range(ROUNDS):
+            begin = time.perf_counter()
+            for _ in range(CALLS):
+                stream.latest().release()
+            ours.append((time.perf_counter() - begin) / CALLS)
+            begin = time.perf_counter()
+            grabber.grab(monitor)
+            theirs.append(time.perf_counter() - begin)
+    print(
+        json.dumps(
+            {
+                "latest_us": statistics.median(ours) * 1e6,
+                "mss_us": statistics.median(theirs) * 1e6,
+                "mss": mss.__version__,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,386 @@
+#!/usr/bin/env python3
+"""Measures what the README promises. Prints a table and writes JSON.
+
+Every ratio is taken within one run on one machine. Needs the programs of the build folder, Xvfb, and a
+Python with `framering` and `mss`.
+
+    tests/bench/run.py --build build/release --json build/bench.json [--only NAME...] [--seconds S]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Row:
+    what: str
+    figure: str
+    target: str
+    reached: bool | None  # None: reported, nothing to reach
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+class Bench:
+    def __init__(self, build: pathlib.Path, seconds: float, folder: pathlib.Path) -> None:
+        self.build = build
+        self.seconds = seconds
+        self.folder = folder
+        self.bin = pathlib.Path(os.environ.get("FRAMERING_BIN", build / "bin"))
+
+    def program(self, name: str) -> str:
+        return str(self.build / "tests" / name)
+
+    @contextlib.contextmanager
+    def process(
+        self, *command: str, env: dict[str, str] | None = None, **options: Any
+    ) -> Iterator[subprocess.Popen[str]]:
+        child = subprocess.Popen(command, env={**os.environ, **(env or {})}, text=True, **options)
+        try:
+            yield child
+        finally:
+            child.terminate()
+            try:
+                child.wait(10)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+    @contextlib.contextmanager
+    def xvfb(self, size: str) -> Iterator[tuple[str, int]]:
+        """An X server of this size ("1920x1080"); yields its display and pid."""
+        read, write = os.pipe()
+        command = [
+            "Xvfb",
+            "-displayfd",
+            str(write),
+            "-screen",
+            "0",
+            f"{size}x24",
+            "-nolisten",
+            "tcp",
+            "-noreset",
+        ]
+        with self.process(*command, pass_fds=[write], stderr=subprocess.DEVNULL) as server:
+            os.close(write)
+            with os.fdopen(read) as number:
+                display = ":" + number.readline().strip()
+            yield display, server.pid
+
+    @contextlib.contextmanager
+    def daemon(self, display: str, *arguments: str) -> Iterator[tuple[dict[str, str], int]]:
+        """A frameringd for this display; yields the environment for its clients, and its pid."""
+        socket = str(self.folder / f"socket{display[1:]}")
+        env = {"DISPLAY": display, "FRAMERING_SOCKET": socket}
+        command = [
+            str(self.bin / "frameringd"),
+            "--socket",
+            socket,
+            "--display",
+            display,
+            "--log-level",
+            "warn",
+            *arguments,
+        ]
+        with self.process(*command, env=env) as daemon:
+            deadline = time.monotonic() + 20
+            while subprocess.run(
+                [self.bin / "framering", "list"], env={**os.environ, **env}, capture_output=True
+            ).returncode:
+                if daemon.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError("frameringd did not start")
+                time.sleep(0.05)
+            yield env, daemon.pid
+
+    @contextlib.contextmanager
+    def readers(
+        self, count: int, env: dict[str, str], *arguments: str
+    ) -> Iterator[list[subprocess.Popen[str]]]:
+        with contextlib.ExitStack() as stack:
+            readers = [
+                stack.enter_context(
+                    self.process(self.program("bench_reader"), *arguments, env=env, stdout=subprocess.PIPE)
+                )
+                for _ in range(count)
+            ]
+            for reader in readers:
+                assert reader.stdout
+                assert reader.stdout.readline() == "ready\n"
+            yield readers
+
+
+def result(reader: subprocess.Popen[str]) -> dict[str, Any]:
+    assert reader.stdout
+    return json.loads(reader.stdout.read().splitlines()[-1])
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and its threads so far."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def wake_ups(pid: int) -> int:
+    """How often the threads of a process went to sleep of their own will so far."""
+    total = 0
+    for status in pathlib.Path(f"/proc/{pid}/task").glob("*/status"):
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        total += int(lines["voluntary_ctxt_switches"])
+    return total
+
+
+def streams(bench: Bench, env: dict[str, str]) -> list[dict[str, Any]]:
+    output = subprocess.run(
+        [bench.bin / "framering", "list", "--json"],
+        env={**os.environ, **env},
+        check=True,
+        capture_output=True,
+    )
+    return json.loads(output.stdout)["streams"]
+
+
+def capture(bench: Bench) -> list[Row]:
+    with bench.xvfb("3840x2160") as (display, _):
+        output = subprocess.run(
+            [bench.program("bench_capture")],
+            env={**os.environ, "DISPLAY": display},
+            check=True,
+            capture_output=True,
+        )
+    times = json.loads(output.stdout)
+    full = times["full_us"]["p50"] / times["memcpy_us"]["p50"]
+    small = times["small_us"]["p50"] / times["round_trip_us"]["p50"]
+    return [
+        Row(
+            "4K full-change capture, wall, over a memcpy of the same bytes",
+            f"{full:.2f}",
+            "<= 1.15",
+            full <= 1.15,
+            times,
+        ),
+        Row(
+            "256x128 change in 4K: capture and publish, over a bare X round trip",
+            f"{small:.2f}",
+            "<= 3",
+            small <= 3,
+            times,
+        ),
+    ]
+
+
+def latest(bench: Bench) -> list[Row]:
+    with bench.xvfb("3840x2160") as (display, _), bench.daemon(display) as (env, _):
+        script = pathlib.Path(__file__).with_name("bench_latest.py")
+        output = subprocess.run(
+            [sys.executable, script], env={**os.environ, **env}, check=True, capture_output=True
+        )
+    times = json.loads(output.stdout)
+    ratio = times["mss_us"] / times["latest_us"]
+    return [
+        Row(
+            "Python latest() at 4K over MSS grab()",
+            f"{ratio:,.0f} x faster",
+            ">= 2,000 x",
+            ratio >= 2000,
+            times,
+        )
+    ]
+
+
+def sharing(bench: Bench) -> list[Row]:
+    """CPU of the daemon and the X server while every frame changes whole, for one client and for sixteen."""
+    size, detail = "1920x1080", {}
+    with bench.xvfb(size) as (display, server), bench.daemon(display) as (env, daemon):
+        drawer = [bench.program("bench_drawer"), f"{size}+0+0", "60", str(20 * bench.seconds)]
+        with bench.process(*drawer, env=env, stdout=subprocess.DEVNULL):
+            # In turn and twice, so that a drift of the machine falls on both.
+            spent: dict[int, list[float]] = {1: [], 16: []}
+            for count in (1, 16, 1, 16):
+                with bench.readers(count, env, "screen", str(bench.seconds + 2)) as readers:
+                    before = cpu_seconds(server) + cpu_seconds(daemon)
+                    time.sleep(bench.seconds)
+                    spent[count].append((cpu_seconds(server) + cpu_seconds(daemon) - before) / bench.seconds)
+                    frames = [result(reader)["frames"] for reader in readers]
+                detail[f"fps_{count}"] = statistics.median(frames) / (bench.seconds + 2)
+    one, sixteen = statistics.mean(spent[1]), statistics.mean(spent[16])
+    detail |= {"cores_1": one, "cores_16": sixteen}
+    ratio = sixteen / one
+    return [
+        Row(
+            "CPU of daemon + X server at 1080p60, 16 clients over 1",
+            f"{ratio:.2f}",
+            "<= 1.3",
+            ratio <= 1.3,
+            detail,
+        )
+    ]
+
+
+def static(bench: Bench) -> list[Row]:
+    """A desktop where nothing changes, and three clients that wait."""
+    seconds = 10.0
+    with (
+        bench.xvfb("1920x1080") as (display, _),
+        bench.daemon(display) as (env, daemon),
+        bench.readers(3, env, "screen", str(seconds + 12)) as readers,
+    ):
+        time.sleep(7)  # past the last safety frame of the start
+        pids = [daemon, *(reader.pid for reader in readers)]
+        before, slept = streams(bench, env)[0], {pid: wake_ups(pid) for pid in pids}
+        time.sleep(seconds)
+        woken = {pid: (wake_ups(pid) - slept[pid]) / seconds for pid in pids}
+        after = streams(bench, env)[0]
+    captures, publishes = after["captures"] - before["captures"], after["published"] - before["published"]
+    worst = max(woken.values())
+    figure = f"{captures} captures, {publishes} publishes, {worst:.1f} wake-ups/s"
+    return [
+        Row(
+            "static desktop, 3 clients waiting 10 s",
+            figure,
+            "0, 0, <= 1 a process",
+            captures == publishes == 0 and worst <= 1,
+            {"daemon_wake_ups_per_s": woken[daemon], "worst_wake_ups_per_s": worst},
+        )
+    ]
+
+
+def publish(bench: Bench) -> list[Row]:
+    output = subprocess.run([bench.program("bench_publish")], check=True, capture_output=True, text=True)
+    runs = [json.loads(line) for line in output.stdout.splitlines()]
+    p50 = [run["both_us"]["p50"] for run in runs]
+    ratio = max(p50) / p50[0]
+    figure = f"{ratio:.2f} (" + ", ".join(f"{us:.1f}" for us in p50) + " us)"
+    return [
+        Row(
+            "slot choice + publish in the capture thread, 1, 8, 64, 256 clients, worst over 1",
+            figure,
+            "<= 1.5",
+            ratio <= 1.5,
+            {"runs": runs},
+        )
+    ]
+
+
+STEPS = ["age_us", "draw_to_request_us", "capture_us", "publish_us", "deliver_us"]
+
+
+def ages(bench: Bench, readers: int, *, attacked: bool = False) -> dict[str, Any]:
+    """How old 256x128 changes of a 1080p desktop are when a client can read them, step by step.
+
+    Medians over the clients."""
+    stamps = bench.folder / "stamps"
+    stamps.write_bytes(bytes(8 * 65536))
+    seconds = str(bench.seconds)
+    with contextlib.ExitStack() as stack:
+        display, _ = stack.enter_context(bench.xvfb("1920x1080"))
+        env, _ = stack.enter_context(bench.daemon(display))
+        if attacked:
+            attacker = [bench.program("bench_attacker"), env["FRAMERING_SOCKET"], "screen", seconds]
+            stack.enter_context(bench.process(*attacker, env=env))
+        running = stack.enter_context(bench.readers(readers, env, "screen", seconds, str(stamps), "16", "16"))
+        drawer = [bench.program("bench_drawer"), "256x128+16+16", "40", str(bench.seconds - 1), str(stamps)]
+        subprocess.run(drawer, env={**os.environ, **env}, check=True, stdout=subprocess.DEVNULL)
+        results = [result(reader) for reader in running]
+    merged: dict[str, Any] = {
+        step: {q: statistics.median(r[step][q] for r in results) for q in ("p50", "p95", "p99")}
+        for step in STEPS
+    }
+    return merged | {"samples": sum(r["samples"] for r in results)}
+
+
+def age(bench: Bench) -> list[Row]:
+    merged = ages(bench, 8)
+    figure = "p50 {p50:.0f}, p95 {p95:.0f}, p99 {p99:.0f} us".format(**merged["age_us"])
+    parts = ", ".join(f"{step.removesuffix('_us')} {merged[step]['p50']:.0f}" for step in STEPS[1:])
+    return [
+        Row("age at the client, 256x128 change at 1080p, 8 clients", figure, "report", None, merged),
+        Row("  of which (p50, us)", parts, "report", None),
+    ]
+
+
+def hostile(bench: Bench) -> list[Row]:
+    """What an honest client pays for a hostile one beside it."""
+    alone, attacked = ages(bench, 1), ages(bench, 1, attacked=True)
+    ratio = attacked["age_us"]["p50"] / alone["age_us"]["p50"]
+    return [
+        Row(
+            "age at an honest client beside a hostile one, over alone, p50",
+            f"{ratio:.2f}",
+            "<= 2",
+            ratio <= 2,
+            {"alone": alone, "attacked": attacked},
+        )
+    ]
+
+
+def tensor(bench: Bench) -> list[Row]:
+    """A 4K BGRX frame as an RGB CHW float16 tensor on the CPU, over a memcpy that moves as many bytes."""
+    output = subprocess.run([bench.program("bench_tensor")], check=True, capture_output=True, text=True)
+    cases = {case["case"]: case for case in map(json.loads, output.stdout.splitlines())}
+    ratios = {name: case["tensor_us"]["p50"] / case["memcpy_us"]["p50"] for name, case in cases.items()}
+    return [
+        Row(
+            "4K to RGB CHW float16 on the CPU, over a memcpy of as many bytes",
+            f"{ratios['same']:.2f}",
+            "<= 1.5",
+            ratios["same"] <= 1.5,
+            cases["same"],
+        ),
+        Row(
+            "  and at half the size, area",
+            f"{ratios['half']:.2f} ({cases['half']['tensor_us']['p50'] / 1000:.1f} ms)",
+            "report",
+            None,
+            cases["half"],
+        ),
+    ]
+
+
+BENCHES = {f.__name__: f for f in (capture, latest, sharing, static, publish, age, hostile, tensor)}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Measures what the README promises.")
+    parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build/release"))
+    parser.add_argument("--json", type=pathlib.Path, default=pathlib.Path("build/bench.json"))
+    parser.add_argument("--only", nargs="+", choices=BENCHES, default=list(BENCHES))
+    parser.add_argument("--seconds", type=float, default=8, help="length of each timed part")
+    options = parser.parse_args()
+
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="framering-bench-") as folder:
+        bench = Bench(options.build, options.seconds, pathlib.Path(folder))
+        for name in options.only:
+            print(f"measuring: {name} ...", file=sys.stderr)
+            rows += BENCHES[name](bench)
+
+    system = f"{platform.system()} {platform.release()}"
+    machine = f"{os.cpu_count()} cores, {system}, Python {platform.python_version()}"
+    options.json.write_text(
+        json.dumps({"machine": machine, "rows": [asdict(row) for row in rows]}, indent=2) + "\n"
+    )
+    widths = [max(len(getattr(row, column)) for row in rows) for column in ("what", "figure", "target")]
+    print(f"\n{machine}\n")
+    for row in rows:
+        verdict = {True: "reached", False: "NOT reached", None: ""}[row.reached]
+        print(f"{row.what:<{widths[0]}}  {row.figure:>{widths[1]}}  {row.target:>{widths[2]}}  {verdict}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

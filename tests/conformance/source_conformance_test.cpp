@@ -1,0 +1,83 @@
+#include <poll.h>
+
+#include <stdexcept>
+
+#include "daemon/capture/test_pattern.h"
+#include "daemon/capture/test_source.h"
+#include "daemon/capture/x11_source.h"
+#include "tests/conformance/source_conformance.h"
+#include "tests/support/x11_desktop.h"
+#include "tests/support/xvfb.h"
+
+namespace framering::daemon {
+namespace {
+
+template <class T>
+T must(proto::Result<T> result) {
+  if (!result) throw std::runtime_error(result.error().text());
+  return *std::move(result);
+}
+
+class TestSourceRig final : public SourceRig {
+ public:
+  std::unique_ptr<Source> open() override { return must(open_test_source({{320, 200}, /*fps=*/5})); }
+  void change(Source& source) override {
+    pollfd fd{source.event_fd(), POLLIN, 0};
+    ::poll(&fd, 1, -1);
+  }
+  // The pattern of the number that the frame carries.
+  std::vector<std::byte> truth(const Geometry& geometry, std::span<const std::byte> frame) override {
+    std::vector<std::byte> painted(geometry.frame_bytes());
+    const auto number = read_barcode(frame, geometry, {0, 0, 8, 1});
+    if (number) paint_test_pattern(*number, geometry, painted);
+    return painted;
+  }
+};
+
+class X11Rig final : public PeerRig {
+ public:
+  explicit X11Rig(X11CopyMethod method) : method_(method) { desktop_.open_windows(random_); }
+
+  std::unique_ptr<Source> open() override { return must(open_x11_source({xvfb_.display(), method_})); }
+  void change(Source&) override {
+    for (int i = 0; i < 5; ++i) desktop_.draw_random(random_);
+    // Surely visible, and another colour each time.
+    desktop_.fill({0, 0, 9, 9}, color_ += 0x010203);
+    desktop_.sync();
+  }
+  std::vector<std::byte> truth(const Geometry&, std::span<const std::byte>) override {
+    return desktop_.grab();
+  }
+  void resize(uint32_t width, uint32_t height) override {
+    desktop_.resize(static_cast<uint16_t>(width), static_cast<uint16_t>(height));
+  }
+  void hang() override { xvfb_.stop_responding(); }
+  void kill() override { xvfb_.kill(); }
+  std::string name() const override { return "X server at " + xvfb_.display(); }
+
+ private:
+  const X11CopyMethod method_;
+  testing::Xvfb xvfb_{{.screen = "800x600x24"}};
+  testing::X11Desktop desktop_{xvfb_.display()};
+  std::mt19937 random_{20240917};
+  uint32_t color_ = 0;
+};
+
+template <class Rig>
+RigCase<Rig> x11(const char* name, X11CopyMethod method) {
+  return {name, [method] { return std::make_unique<X11Rig>(method); }};
+}
+
+INSTANTIATE_TEST_SUITE_P(Sources, SourceConformance,
+                         ::testing::Values(x11<SourceRig>("x11_pixmaps", X11CopyMethod::kPixmaps),
+                                           x11<SourceRig>("x11_bands", X11CopyMethod::kBands),
+                                           RigCase<SourceRig>{
+                                               "test", [] { return std::make_unique<TestSourceRig>(); }}),
+                         kRigName);
+INSTANTIATE_TEST_SUITE_P(Sources, PeerSourceConformance,
+                         ::testing::Values(x11<PeerRig>("x11_pixmaps", X11CopyMethod::kPixmaps),
+                                           x11<PeerRig>("x11_bands", X11CopyMethod::kBands)),
+                         kRigName);
+
+}  // namespace
+}  // namespace framering::daemon

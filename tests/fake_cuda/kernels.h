@@ -1,0 +1,45 @@
+// The kernels that the fake driver finds by name, whatever the module's image. Each takes one struct by
+// value; what runs here is a function on the CPU, in the thread of the stream. To add one: kernels.cpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace fake_cuda {
+
+struct Size3 {
+  uint32_t x = 1;
+  uint32_t y = 1;
+  uint32_t z = 1;
+};
+
+struct Kernel {
+  const char* name;
+  size_t argument_bytes;
+  void (*run)(const void* arguments, Size3 grid, Size3 block);
+};
+
+// Null for a name that is not in the table.
+const Kernel* find_kernel(std::string_view name);
+
+// --- kernels of the tests' own ---
+
+// "fake_delay": takes at least so long.
+struct DelayArguments {
+  uint64_t microseconds;
+};
+
+// "fake_gate": waits until *word is not 0, at most a minute. Holds a stream for as long as a test likes.
+struct GateArguments {
+  const uint64_t* word;
+};
+
+// "fake_fill": bytes of one value, written without a look at the access that the driver would check.
+struct FillArguments {
+  uint8_t* target;
+  uint64_t bytes;
+  uint8_t value;
+};
+
+}  // namespace fake_cuda
