@@ -38,6 +38,11 @@ std::optional<Frame> Stream::latest(std::chrono::nanoseconds timeout,
   return core_->latest(deadline_after(timeout), on_signal);
 }
 
+std::optional<Frame> Stream::wait_until(uint64_t capture_ns, std::chrono::nanoseconds timeout,
+                                        const std::function<bool()>& on_signal) {
+  return core_->wait_until(capture_ns, deadline_after(timeout), on_signal);
+}
+
 uint64_t Stream::missed() const noexcept {
   return core_->missed();
 }
