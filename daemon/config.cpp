@@ -24,10 +24,14 @@ struct Range {
   const char* name;
   int64_t least;
   int64_t most;
-  std::string text() const { return std::to_string(least) + " to " + std::to_string(most); }
+  bool or_none = false;  // 0 is allowed too
+  std::string text() const {
+    return (or_none ? "0 (none), or " : "") + std::to_string(least) + " to " + std::to_string(most);
+  }
 };
 constexpr Range kSlots{"slots", proto::kMinSlots, proto::kMaxSlots};
 constexpr Range kLeaseMs{"lease_ms", proto::kMinLeaseMs, proto::kMaxLeaseMs};
+constexpr Range kKeepaliveMs{"keepalive_ms", proto::kMinKeepaliveMs, proto::kMaxKeepaliveMs, true};
 // 2^32 - 1 is no user: it means "unknown" wherever a uid is asked for.
 constexpr Range kAllowUid{"allow_uid", 0, int64_t{UINT32_MAX} - 1};
 constexpr const char* kMaxFpsRange = "0 (no cap) to 1000";
@@ -37,7 +41,8 @@ Error out_of_range(const std::string& name, const std::string& value, const std:
 }
 
 Status set_integer(uint32_t& to, const Range& range, int64_t value) {
-  if (value < range.least || value > range.most) {
+  const bool is_none = range.or_none && value == 0;
+  if (!is_none && (value < range.least || value > range.most)) {
     return out_of_range(range.name, std::to_string(value), range.text());
   }
   to = static_cast<uint32_t>(value);
@@ -83,7 +88,8 @@ Exit codes: 0 ended by a signal, 1 failed while running, 2 wrong command line or
 
 // What the command line said; the rest comes from the file or stays as it is.
 struct Arguments {
-  std::optional<std::string> socket, display, memory, config, log_level, slots, lease_ms, max_fps;
+  std::optional<std::string> socket, display, memory, config, log_level, slots, lease_ms, keepalive_ms,
+      max_fps;
   std::vector<std::string> sources, allow_uids;
 };
 
@@ -97,6 +103,11 @@ Status apply_numbers(const Arguments& arguments, Config& config) {
     const auto lease_ms = parse_integer(kLeaseMs, *arguments.lease_ms);
     if (!lease_ms) return lease_ms.error();
     if (auto set = set_lease_ms(config, *lease_ms); !set) return set;
+  }
+  if (arguments.keepalive_ms) {
+    const auto keepalive_ms = parse_integer(kKeepaliveMs, *arguments.keepalive_ms);
+    if (!keepalive_ms) return keepalive_ms.error();
+    if (auto set = set_keepalive_ms(config, *keepalive_ms); !set) return set;
   }
   if (arguments.max_fps) {
     const auto fps = parse_number<double>("max_fps", *arguments.max_fps, kMaxFpsRange);
@@ -176,6 +187,10 @@ Status set_max_fps(Config& config, double fps) {
   return Ok{};
 }
 
+Status set_keepalive_ms(Config& config, int64_t keepalive_ms) {
+  return set_integer(config.keepalive_ms, kKeepaliveMs, keepalive_ms);
+}
+
 Status set_lease_ms(Config& config, int64_t lease_ms) {
   return set_integer(config.lease_ms, kLeaseMs, lease_ms);
 }
@@ -210,7 +225,7 @@ proto::Result<std::variant<Config, PrintAndExit>> parse_config(int argc, const c
   Arguments arguments;
   app.add_option("--socket", arguments.socket, "Where clients connect")->type_name("PATH");
   app.add_option("--source", arguments.sources, "What to capture; may be given several times [screen]")
-      ->type_name("screen | test:WxH@FPS")
+      ->type_name("screen[+cursor] | test:WxH@FPS")
       ->allow_extra_args(false);
   app.add_option("--display", arguments.display, "X display of the source screen [$DISPLAY]")
       ->type_name(":N");
@@ -221,6 +236,9 @@ proto::Result<std::variant<Config, PrintAndExit>> parse_config(int argc, const c
       ->type_name("FPS");
   app.add_option("--lease-ms", arguments.lease_ms,
                  "How long a client may hold a frame for sure, 10 to 60000 [1000]")
+      ->type_name("MS");
+  app.add_option("--keepalive-ms", arguments.keepalive_ms,
+                 "Confirm an unchanged source this often, 0 (only when asked), or 10 to 3600000 [0]")
       ->type_name("MS");
   app.add_option("--allow-uid", arguments.allow_uids,
                  "User who may attach besides yours and root; may be given several times")

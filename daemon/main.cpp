@@ -54,7 +54,8 @@ proto::Status add_stream(Daemon& daemon, const std::string& name, const Config& 
   auto stream = Stream::create({.source = name,
                                 .slot_count = config.slots,
                                 .lease_ms = config.lease_ms,
-                                .max_fps = config.max_fps.value_or(default_max_fps(name))});
+                                .max_fps = config.max_fps.value_or(default_max_fps(name)),
+                                .keepalive_ms = config.keepalive_ms});
   if (!stream) return stream.error();
   auto pump = Pump::start(**stream, *std::move(source), *std::move(pool));
   if (!pump) return pump.error();

@@ -25,8 +25,9 @@ constexpr const char* kTest = "test:";
 }  // namespace
 
 proto::Result<SourceFactory> find_source(const std::string& name, const Config& config) {
-  if (name == kScreen) {
-    return SourceFactory([display = config.display] { return open_x11_source({.display = display}); });
+  if (name == kScreen || name == std::string(kScreen) + kWithCursor) {
+    const X11Options options{.display = config.display, .embed_cursor = name != kScreen};
+    return SourceFactory([options] { return open_x11_source(options); });
   }
   if (name.starts_with(kTest)) {
     auto options = parse_test_source(name);
@@ -34,7 +35,7 @@ proto::Result<SourceFactory> find_source(const std::string& name, const Config& 
     return SourceFactory([options = *options] { return open_test_source(options); });
   }
   return Error{ErrorCode::kInvalidArgument, "there is no source \"" + name + "\"",
-               "there are: screen, test:WIDTHxHEIGHT@FPS"};
+               "there are: screen, screen+cursor, test:WIDTHxHEIGHT@FPS"};
 }
 
 double default_max_fps(const std::string& name) {

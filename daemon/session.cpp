@@ -129,7 +129,9 @@ Body Session::greet(const proto::Hello& hello) {
 }
 
 Body Session::open(const proto::OpenRequest& request, std::vector<UniqueFd>& fds) {
-  auto stream = host_.find_stream(request.source);
+  // Frames with the pointer in them are another stream.
+  const bool embedded = request.cursor == proto::CursorMode::kEmbedded;
+  auto stream = host_.find_stream(embedded ? request.source + kWithCursor : request.source);
   if (!stream) return stream.error();
   const uint32_t allowed = max_leases_of_client((*stream)->options().slot_count);
   if (request.max_leases > allowed) {
@@ -141,8 +143,8 @@ Body Session::open(const proto::OpenRequest& request, std::vector<UniqueFd>& fds
   }
   auto ticket = host_.quota().add_stream(credentials_.uid, request.max_leases);
   if (!ticket) return ticket.error();
-  auto attachment =
-      (*stream)->attach({credentials_.pid, request.max_leases, request.max_fps, request.wake_pipe});
+  auto attachment = (*stream)->attach({credentials_.pid, request.max_leases, request.max_fps,
+                                       request.wake_pipe, request.cursor == proto::CursorMode::kMetadata});
   if (!attachment) return attachment.error();
   const Epoch& epoch = (*attachment)->epoch();
   const Reader& reader = (*attachment)->reader();
@@ -175,6 +177,7 @@ Body Session::open(const proto::OpenRequest& request, std::vector<UniqueFd>& fds
   reply.layout_version = proto::kLayoutVersion;
   reply.epoch = epoch.ring->options().epoch;
   reply.memory = epoch.pool->kind();
+  reply.keepalive_ms = (*stream)->options().keepalive_ms;
   reply.lease_ms = (*stream)->options().lease_ms;
   reply.control_bytes = epoch.ring->control_bytes();
   reply.region_bytes = epoch.pool->slot_bytes() * epoch.pool->slot_count();

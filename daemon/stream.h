@@ -18,11 +18,15 @@
 
 namespace framering::daemon {
 
+// At the end of a source's name: the pointer is painted into its frames.
+inline constexpr const char* kWithCursor = "+cursor";
+
 struct StreamOptions {
   std::string source;  // the name that clients open
   uint32_t slot_count = proto::kDefaultSlots;
   uint32_t lease_ms = proto::kDefaultLeaseMs;
-  double max_fps = 60;  // 0 = as fast as the source changes
+  double max_fps = 60;        // 0 = as fast as the source changes
+  uint32_t keepalive_ms = 0;  // how long nothing is said of an unchanged source; 0 = for ever
 };
 
 // Everything that lives as long as someone reads this epoch.
@@ -82,6 +86,8 @@ class Stream {
   bool pause_if_unused(Epoch& epoch);
   // The rate that the subscribers ask for together, capped by the stream's own; 0 = no cap.
   double wanted_fps(const Epoch& epoch) const;
+  // A subscriber wants to know where the pointer is.
+  bool wants_cursor(const Epoch& epoch) const;
 
   // Readable when subscribers came or went, or wake_pump() was called; drained by the pump.
   int wake_fd() const { return wake_fd_.get(); }

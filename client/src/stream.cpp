@@ -43,6 +43,13 @@ std::optional<Frame> Stream::wait_until(uint64_t capture_ns, std::chrono::nanose
   return core_->wait_until(capture_ns, deadline_after(timeout), on_signal);
 }
 
+uint64_t Stream::confirmed_ns() const {
+  return core_->confirmed_ns();
+}
+std::chrono::milliseconds Stream::keepalive() const {
+  return std::chrono::milliseconds(core_->info().keepalive_ms);
+}
+
 uint64_t Stream::missed() const noexcept {
   return core_->missed();
 }

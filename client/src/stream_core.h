@@ -28,6 +28,8 @@ class StreamCore {
   std::optional<Frame> next(uint64_t deadline_ns, const OnSignal& on_signal, uint64_t spin_ns);
   std::optional<Frame> latest(uint64_t deadline_ns, const OnSignal& on_signal);
   std::optional<Frame> wait_until(uint64_t capture_ns, uint64_t deadline_ns, const OnSignal& on_signal);
+  // Until when the source is known to show the newest frame.
+  uint64_t confirmed_ns() const { return proto::newest(mapping()->control()).confirmed_ns; }
   void reopen();
   void close() noexcept;
 
@@ -54,11 +56,22 @@ class StreamCore {
   std::optional<Frame> wait_for(const Want& want, uint64_t deadline_ns, const OnSignal& on_signal);
   // What is there now, or nothing; follows a superseded epoch. Throws what ends the waiting.
   std::optional<Frame> take(const Want& want);
-  std::optional<Frame> lease(const proto::Newest& chosen, uint32_t lease_index) const;
-  proto::Newest choose(const Want& want, uint64_t now) const;
+  // What to return now, or nothing.
+  struct Choice {
+    proto::FrameRef frame{};
+    uint64_t confirmed_ns = 0;
+    uint64_t cursor = 0;  // CursorRef; 0 = as the frame says
+  };
+  Choice choose(const Want& want, uint64_t now) const;
+  Choice choose_next(const Choice& newest, uint64_t now) const;
+  bool is_news(const Choice& newest) const;
+  std::optional<Frame> lease(const Choice& chosen, uint32_t lease_index) const;
+  std::optional<Cursor> to_cursor(uint64_t word) const;
+  Choice look(const EpochMapping& mapping) const;
   void follow_or_raise();
   // Returns when take() may find something, or then.
   void watch(const EpochMapping& mapping, uint64_t until_ns) const;
+  void returned(const Frame& frame, const Choice& chosen);
   bool sleep_on(EpochMapping& mapping, uint32_t word, uint64_t deadline_ns, const OnSignal& on_signal);
   void check_usable() const;
 
@@ -72,7 +85,8 @@ class StreamCore {
   mutable std::mutex mutex_;
   std::shared_ptr<EpochMapping> mapping_;  // null once closed
   uint64_t last_sequence_ = 0;             // the newest frame that next() has returned
-  uint64_t last_capture_ns_ = 0;
+  uint64_t last_cursor_ = 0;               // CursorRef that it has returned
+  uint64_t due_ns_ = 0;                    // when it may return the next one, by max_fps
 };
 
 }  // namespace framering::internal

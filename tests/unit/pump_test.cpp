@@ -32,6 +32,9 @@ struct Script {
   std::atomic<int> opened{0};
   std::atomic<int> syncs{0};
   std::atomic<bool> change_in_sync{false};
+  std::atomic<bool> has_cursor{false};
+  std::atomic<int32_t> cursor_x{10};
+  std::atomic<int> cursor_looks{0};
   std::atomic<bool> interrupted{false};
 
   void change() {
@@ -65,6 +68,11 @@ class FakeSource : public Source {
     if (script_.change_in_sync.exchange(false)) script_.change();
     return proto::Ok{};
   }
+  bool has_cursor() const override { return script_.has_cursor; }
+  proto::Result<std::optional<Cursor>> cursor() override {
+    ++script_.cursor_looks;
+    return std::optional<Cursor>({script_.cursor_x, 20, true, picture_});
+  }
   proto::Result<CaptureInfo> capture(size_t, Request request) override {
     while (script_.hang && !script_.interrupted) std::this_thread::sleep_for(1ms);
     if (script_.gone || script_.interrupted) return Error{ErrorCode::kUnavailable, "unplugged", {}};
@@ -87,6 +95,8 @@ class FakeSource : public Source {
   Script& script_;
   Geometry bound_;
   bool changed_ = true;
+  const std::shared_ptr<const CursorPicture> picture_ =
+      std::make_shared<const CursorPicture>(CursorPicture{5, 1, 1, 0, 0, {0xff000000}});
 };
 
 class FakePool : public Pool {
@@ -107,17 +117,10 @@ class FakePool : public Pool {
 
 class PumpTest : public testing::Test {
  protected:
-  void SetUp() override {
-    StreamOptions options;
-    options.source = "fake";
-    options.slot_count = 3;
-    options.lease_ms = 60000;
-    options.max_fps = 0;
-    stream_ = *Stream::create(options);
-  }
   void TearDown() override { EXPECT_TRUE(!pump_ || pump_->stop("the test is over")); }
 
   proto::Result<std::unique_ptr<Pump>> start() {
+    stream_ = *Stream::create(options_);
     return Pump::start(
         *stream_,
         [this]() -> proto::Result<std::unique_ptr<Source>> {
@@ -156,6 +159,7 @@ class PumpTest : public testing::Test {
   }
 
   Script script_;
+  StreamOptions options_{.source = "fake", .slot_count = 3, .lease_ms = 60000, .max_fps = 0};
   std::unique_ptr<Stream> stream_;
   std::unique_ptr<Pump> pump_;
 };
@@ -328,6 +332,65 @@ TEST_F(PumpTest, ASourceThatIsGoneWhenAskedEndsTheStream) {
   script_.gone = true;
   attachment->ask_confirmation(now_ns());
   EXPECT_TRUE(soon([&] { return state(*attachment) == StreamState::kEnded; }));
+}
+
+TEST_F(PumpTest, AMovingPointerIsToldToWhoFollowsItWithoutACapture) {
+  script_.has_cursor = true;
+  run();
+  const auto plain = attach();
+  ASSERT_TRUE(soon([&] { return bool(latest(*plain)); }));
+  EXPECT_EQ(script_.cursor_looks, 0) << "nobody follows it";
+  ReaderOptions options;
+  options.cursor = true;
+  auto follower = attach(options);
+  const auto pointer = [&] {
+    return proto::CursorRef::unpack(plain->epoch().ring->control()->cursor.load());
+  };
+  ASSERT_TRUE(soon([&] { return bool(pointer()); }));
+  const uint64_t sequence = latest(*plain).sequence;
+  const int captures = script_.captures;
+  for (int32_t x = 11; x < 20; ++x) {
+    follower->reader().page()->waiting.store(1);
+    script_.cursor_x = x;
+    ASSERT_TRUE(soon([&] { return pointer().x == x && follower->reader().page()->waiting.load() == 0; }));
+  }
+  EXPECT_EQ(script_.captures, captures);
+  EXPECT_EQ(latest(*plain).sequence, sequence);
+  follower.reset();
+  ASSERT_TRUE(soon([&] { return !pointer(); })) << "what nobody follows is not known";
+  const int looks = script_.cursor_looks;
+  std::this_thread::sleep_for(50ms);
+  EXPECT_EQ(script_.cursor_looks, looks);
+}
+
+TEST_F(PumpTest, WhoFollowsThePointerHasItWithAConfirmedFrame) {
+  script_.has_cursor = true;
+  run();
+  ReaderOptions options;
+  options.cursor = true;
+  const auto attachment = attach(options);
+  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  for (int32_t x = 100; x < 120; ++x) {
+    script_.cursor_x = x;
+    const uint64_t asked = now_ns();
+    attachment->ask_confirmation(asked);
+    ASSERT_TRUE(soon([&] { return confirmed(*attachment) >= asked; }));
+    EXPECT_EQ(proto::CursorRef::unpack(attachment->epoch().ring->control()->cursor.load()).x, x);
+  }
+}
+
+TEST_F(PumpTest, AKeepaliveConfirmsAnUnchangedSourceByItself) {
+  options_.keepalive_ms = 10;
+  run();
+  const auto attachment = attach();
+  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  const int captures = script_.captures;
+  for (int i = 0; i < 5; ++i) {
+    const uint64_t begin = now_ns();
+    ASSERT_TRUE(soon([&] { return confirmed(*attachment) >= begin; }));
+  }
+  EXPECT_EQ(script_.captures, captures);
+  EXPECT_EQ(attachment->reader().page()->wake_word.load(), 0u) << "nobody asked";
 }
 
 TEST_F(PumpTest, AResizeMakesANewEpochAndSequencesGoOn) {

@@ -55,6 +55,12 @@ class FRAMERING_API Stream {
                                   std::chrono::nanoseconds timeout = std::chrono::seconds(5),
                                   const std::function<bool()>& on_signal = {});
 
+  // Until when the newest frame is known to show the source (CLOCK_MONOTONIC, ns). With keepalive() above 0
+  // it moves at least that often though nothing changes: where it has stood still for much longer, the source
+  // hangs.
+  uint64_t confirmed_ns() const;
+  std::chrono::milliseconds keepalive() const;  // as the daemon is configured; 0 = only when asked
+
   // Published frames that next() skipped (Mode::latest) or came too late for (Mode::every).
   uint64_t missed() const noexcept;
 

@@ -121,6 +121,12 @@ void bind_frames(nb::class_<PyStream>& stream) {
           nb::sig("def __iter__(self) -> Stream"))
       .def("__next__", &iterate, docs::kIterate)
       .def_prop_ro(
+          "confirmed_ns", [](const PyStream& self) { return self.attached().confirmed_ns(); },
+          docs::kStreamConfirmed)
+      .def_prop_ro(
+          "keepalive_ms", [](const PyStream& self) { return self.attached().keepalive().count(); },
+          docs::kKeepalive)
+      .def_prop_ro(
           "missed", [](const PyStream& self) { return self.native().missed(); }, docs::kMissed);
 }
 
@@ -131,6 +137,9 @@ void bind_facts(nb::class_<PyStream>& stream) {
       .def_prop_ro(
           "mode", [](const PyStream& self) { return name(self.native().options().mode); },
           nb::for_getter(nb::sig("def mode(self) -> framering._types.Mode")), docs::kAsOpened)
+      .def_prop_ro(
+          "cursor", [](const PyStream& self) { return name(self.native().options().cursor); },
+          nb::for_getter(nb::sig("def cursor(self) -> framering._types.CursorMode")), docs::kAsOpened)
       .def_prop_ro(
           "max_leases", [](const PyStream& self) { return self.native().options().max_leases; },
           docs::kMaxLeases)

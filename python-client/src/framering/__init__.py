@@ -31,6 +31,9 @@ from framering._types import (
     Channels,
     ClientInfo,
     CudaStream,
+    Cursor,
+    CursorMode,
+    CursorShape,
     Layout,
     Memory,
     Mode,
@@ -45,6 +48,9 @@ __all__ = [
     "ClientInfo",
     "Connection",
     "CudaStream",
+    "Cursor",
+    "CursorMode",
+    "CursorShape",
     "Disconnected",
     "Error",
     "ErrorCode",
@@ -95,8 +101,9 @@ def open(
     max_leases: int = 2,
     max_fps: float | None = None,
     *,
+    cursor: CursorMode = "hidden",
     writable: bool = False,
     socket: str | os.PathLike[str] | None = None,
 ) -> Stream:
     """Connect to frameringd and open a stream of frames; see connect() and Connection.open()."""
-    return connect(socket).open(source, memory, mode, max_leases, max_fps, writable=writable)
+    return connect(socket).open(source, memory, mode, max_leases, max_fps, cursor=cursor, writable=writable)
