@@ -141,8 +141,12 @@ inline constexpr char kMissed[] =
     R"(Published frames that next() skipped (mode 'latest') or came too late for (mode 'every').)";
 
 inline constexpr char kAsOpened[] = "As open() was given it.";
-inline constexpr char kMaxLeases[] = "Frames that may be held at the same time.";
-inline constexpr char kLeaseMs[] = "Milliseconds for which a frame is guaranteed to stay as it is.";
+inline constexpr char kMaxLeases[] = R"(Frames that may be held at the same time.
+
+1 to 16, and no more than the stream's slots less 3, or 2: the daemon refuses more.)";
+inline constexpr char kLeaseMs[] = R"(Milliseconds for which a frame is guaranteed to stay as it is.
+
+What all streams of a process hold of one source beyond its slots less 3 is not guaranteed.)";
 inline constexpr char kNewestPixels[] = "Pixels, of the newest epoch.";
 inline constexpr char kStreamFormat[] = "See Frame.format.";
 inline constexpr char kStreamShape[] = "Of the frames of the newest epoch; see Frame.shape.";
