@@ -1,7 +1,7 @@
 // What a capture of $DISPLAY costs: the whole desktop changed, against a plain memcpy of the same bytes
 // between the same kinds of memory; and a 256x128 change, captured and published, against a bare X round
-// trip. Both sides of each ratio are timed in turn. With a CUDA device's memory a capture ends when the device
-// has the frame, and what of it is the X server's own copy is told apart.
+// trip. Both sides of each ratio are timed in turn. With a CUDA device's memory a capture ends when the
+// device has the frame, and what of it is the X server's own copy is told apart.
 //
 //   bench_capture [cuda | cuda-ipc]
 #include <sys/mman.h>

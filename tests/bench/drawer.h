@@ -15,10 +15,9 @@ class Drawer {
     const xcb_screen_t* screen = xcb_setup_roots_iterator(xcb_get_setup(x11_)).data;
     window_ = xcb_generate_id(x11_);
     const uint32_t override_redirect = 1;
-    xcb_create_window(x11_, XCB_COPY_FROM_PARENT, window_, screen->root, 0, 0,
-                      static_cast<uint16_t>(width), static_cast<uint16_t>(height), 0,
-                      XCB_WINDOW_CLASS_INPUT_OUTPUT, XCB_COPY_FROM_PARENT, XCB_CW_OVERRIDE_REDIRECT,
-                      &override_redirect);
+    xcb_create_window(x11_, XCB_COPY_FROM_PARENT, window_, screen->root, 0, 0, static_cast<uint16_t>(width),
+                      static_cast<uint16_t>(height), 0, XCB_WINDOW_CLASS_INPUT_OUTPUT, XCB_COPY_FROM_PARENT,
+                      XCB_CW_OVERRIDE_REDIRECT, &override_redirect);
     xcb_map_window(x11_, window_);
     gc_ = xcb_generate_id(x11_);
     xcb_create_gc(x11_, gc_, window_, 0, nullptr);

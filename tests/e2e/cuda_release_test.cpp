@@ -16,6 +16,7 @@
 #include "tests/support/device_frame.h"
 #include "tests/support/fake_driver.h"
 #include "tests/support/gpu_process.h"
+#include "tests/support/soon.h"
 
 namespace framering::testing {
 namespace {
@@ -37,7 +38,8 @@ std::span<std::byte> pinned_memory(const Gpu& gpu, size_t bytes) {
 
 // How many frames were not what they had been when they were leased, by the time the GPU read them.
 int torn_frames(const std::function<void(Frame&, CUstream)>& give_back) {
-  const DaemonProcess daemon({"--source", kSource, "--memory", "cuda", "--slots", "6"});
+  const DaemonProcess daemon(
+      {"--source", kSource, "--memory", "cuda", "--slots", "6", "--lease-ms", "20000"});
   const Gpu gpu;
   const auto copies = pinned_memory(gpu, kFrames * kFrameBytes);
   Connection connection = Connection::connect(daemon.socket());
@@ -63,7 +65,7 @@ int torn_frames(const std::function<void(Frame&, CUstream)>& give_back) {
   }
   // Both leases are back.
   EXPECT_TRUE(stream.next(10s));
-  EXPECT_EQ(connection.list().at(0).clients.at(0).leases_held, 0u);
+  EXPECT_TRUE(soon([&] { return connection.list().at(0).clients.at(0).leases_held == 0; }));
   return torn;
 }
 

@@ -144,8 +144,9 @@ TEST_P(CudaStreamTest, SeveralClientsOfSeveralUsersReadTheSameFrames) {
 
 TEST_F(GpuTest, SixteenClientsReadTwoStreams) {
   in_process({}, [] {
-    const DaemonProcess daemon({}, "[[stream]]\nsource = \"test:320x240@60\"\nmemory = \"cuda\"\n"
-                                   "[[stream]]\nsource = \"test:101x77@60\"\nmemory = \"cuda-ipc\"\n");
+    const DaemonProcess daemon({},
+                               "[[stream]]\nsource = \"test:320x240@60\"\nmemory = \"cuda\"\n"
+                               "[[stream]]\nsource = \"test:101x77@60\"\nmemory = \"cuda-ipc\"\n");
     std::vector<Child> clients;
     for (int i = 0; i < 16; ++i) {
       clients.emplace_back([&] {

@@ -177,8 +177,8 @@ TEST_P(CudaFaultTest, OfAHundredKilledInMidKernelNoSlotIsTakenBeforeTheirWorkHas
   });
 }
 
-// What the kernel's write comes to: on a GPU an error of its context, which is of no more use; the fake driver
-// ends the process.
+// What the kernel's write comes to: on a GPU an error of its context, which is of no more use; the fake
+// driver ends the process.
 constexpr int kWriteFailed = 3;
 
 TEST_F(GpuTest, AWriteToFramesThatAreMappedReadOnlyHarmsTheWriterAlone) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Adds up what tests/gpu/run left in a folder: writes results.json, prints what failed and the last line.
 
-    results.py DIR PART...
+results.py DIR PART...
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+
 
 def outcome_of(case: ElementTree.Element) -> str:
     if case.find("failure") is not None or case.find("error") is not None or case.get("status") == "fail":
@@ -41,7 +42,9 @@ def main() -> int:
         else:
             outcomes |= figures_of(part) if part.suffix == ".json" else tests_of(part)
     counts = {word: list(outcomes.values()).count(word) for word in ("passed", "failed", "skipped")}
-    (folder / "results.json").write_text(json.dumps({"counts": counts, "outcomes": outcomes}, indent=1) + "\n")
+    (folder / "results.json").write_text(
+        json.dumps({"counts": counts, "outcomes": outcomes}, indent=1) + "\n"
+    )
     for name, outcome in outcomes.items():
         if outcome == "failed":
             print(f"FAILED {name}")

@@ -10,7 +10,7 @@ import framering
 import numpy as np
 import pytest
 from c_view import IS_COPIED, READ_ONLY, unversioned_tensor, versioned_tensor
-from conftest import DeviceDaemon
+from daemons import DeviceDaemon
 from frames import FAST, STILL, frame_number
 
 CUDA = 2
@@ -148,14 +148,16 @@ def test_read_only_memory_is_that_of_the_mapping(device: DeviceDaemon, frame: fr
 
 def test_writable_is_an_opt_in_that_all_clients_see(device: DeviceDaemon) -> None:
     cuda = device.cuda
-    with framering.open(STILL, memory=device.memory, socket=device.socket) as other:
-        with framering.open(STILL, memory=device.memory, socket=device.socket, writable=True) as stream:
-            frame = stream.latest()
-            assert frame.__cuda_array_interface__["data"] == (pointer(frame), False)
-            assert versioned_tensor(frame.__dlpack__(max_version=(1, 0))).flags == 0
-            before, on_stream = frame.to_numpy(), cuda.stream()
-            assert cuda.set_bytes(pointer(frame), 0x5A, 4, on_stream) == 0
-            cuda.synchronize(on_stream)
-            assert (frame.to_numpy()[0, 0] == 0x5A).all()
-            assert (other.latest().to_numpy()[0, 0] == 0x5A).all()
-            assert (other.latest().to_numpy()[1:] == before[1:]).all()
+    with (
+        framering.open(STILL, memory=device.memory, socket=device.socket) as other,
+        framering.open(STILL, memory=device.memory, socket=device.socket, writable=True) as stream,
+    ):
+        frame = stream.latest()
+        assert frame.__cuda_array_interface__["data"] == (pointer(frame), False)
+        assert versioned_tensor(frame.__dlpack__(max_version=(1, 0))).flags == 0
+        before, on_stream = frame.to_numpy(), cuda.stream()
+        assert cuda.set_bytes(pointer(frame), 0x5A, 4, on_stream) == 0
+        cuda.synchronize(on_stream)
+        assert (frame.to_numpy()[0, 0] == 0x5A).all()
+        assert (other.latest().to_numpy()[0, 0] == 0x5A).all()
+        assert (other.latest().to_numpy()[1:] == before[1:]).all()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import framering
 import pytest
-from conftest import Daemon, DeviceDaemon
-from cuda import FAKE, Cuda
+from cuda_driver import FAKE, Cuda
+from daemons import Daemon, DeviceDaemon
 from frames import FAST, STILL, run
 
 OPEN = """

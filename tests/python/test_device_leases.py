@@ -12,8 +12,8 @@ from typing import Any
 import framering
 import pytest
 from c_view import delete, take_over
-from conftest import DeviceDaemon, device_frameringd
-from cuda import Cuda
+from cuda_driver import Cuda
+from daemons import DeviceDaemon, device_frameringd
 from frames import FAST, frame_number, wait_until
 
 Leases = Callable[[], int]
@@ -91,9 +91,7 @@ def test_a_copy_holds_no_lease(stream: framering.Stream, device_leases: Leases) 
     assert frame_number(copies[0]) is not None
 
 
-def test_an_interface_holds_its_frame_beyond_release(
-    stream: framering.Stream, device_leases: Leases
-) -> None:
+def test_an_interface_holds_its_frame_beyond_release(stream: framering.Stream, device_leases: Leases) -> None:
     frame = stream.latest()
     interface = Interface(frame)
     assert frame.release()
@@ -224,6 +222,11 @@ def test_next_spins_for_frames_of_a_device_too(stream: framering.Stream) -> None
             last = frame.sequence
 
 
+def read_on(stream: framering.Stream) -> None:
+    while True:
+        stream.next(timeout=10).release()
+
+
 @pytest.mark.parametrize("memory", ["cuda", "cuda-ipc"])
 def test_pixels_outlive_the_daemon_and_the_stream(cuda: Cuda, memory: str) -> None:
     with device_frameringd(cuda, memory) as daemon:
@@ -232,8 +235,7 @@ def test_pixels_outlive_the_daemon_and_the_stream(cuda: Cuda, memory: str) -> No
         before, tensor = frame.to_numpy(), Taken(frame)
         os.kill(daemon.pid, signal.SIGKILL)
         with pytest.raises(framering.Disconnected):
-            while True:
-                stream.next(timeout=10).release()
+            read_on(stream)
         stream.close()
         assert (frame.to_numpy() == before).all()
         assert frame.valid

@@ -9,7 +9,7 @@ import framering
 import numpy as np
 import pytest
 from c_view import versioned_tensor
-from conftest import DeviceDaemon
+from daemons import DeviceDaemon
 from framering import _core
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

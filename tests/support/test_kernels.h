@@ -1,5 +1,5 @@
-// Kernels for tests that keep a GPU busy or misuse it: test_kernels.cu for the driver, fake_cuda/kernels.cpp for
-// the fake one. Each takes one struct by value.
+// Kernels for tests that keep a GPU busy or misuse it: test_kernels.cu for the driver, fake_cuda/kernels.cpp
+// for the fake one. Each takes one struct by value.
 #pragma once
 
 #include <cstdint>

@@ -131,9 +131,7 @@ class Cuda:
         function = ctypes.c_void_p()
         self.call("cuModuleGetFunction", ctypes.byref(function), self._module, kernel.encode())
         parameters = (ctypes.c_void_p * 1)(ctypes.addressof(arguments))
-        self.call(
-            "cuLaunchKernel", function, 1, 1, 1, 1, 1, 1, 0, ctypes.c_void_p(stream), parameters, None
-        )
+        self.call("cuLaunchKernel", function, 1, 1, 1, 1, 1, 1, 0, ctypes.c_void_p(stream), parameters, None)
 
 
 class GateArguments(ctypes.Structure):
