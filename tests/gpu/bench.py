@@ -421,7 +421,7 @@ def main() -> int:
             print(f"  took {time.monotonic() - begin:.0f} s", file=sys.stderr)
 
     system = f"{platform.system()} {platform.release()}"
-    machine = f"{device}, {os.cpu_count()} cores, {system}, Python {platform.python_version()}"
+    machine = f"{device or 'no GPU'}, {os.cpu_count()} cores, {system}, Python {platform.python_version()}"
     results = {"machine": machine, "rows": [asdict(row) for row in rows], "skipped": skipped}
     options.json.write_text(json.dumps(results, indent=1) + "\n")
     print(f"\n{machine}\n")
