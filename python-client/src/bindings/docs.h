@@ -54,6 +54,8 @@ inline constexpr char kNumpy[] =
     R"(A read-only array over the pixels, without a copy, of this shape and dtype.
 
 It keeps the pixels until it and its views are gone. InvalidArgument after release().)";
+inline constexpr char kArray[] =
+    R"(For readers that want nothing but arrays in host memory. TypeError for a frame on a CUDA device.)";
 inline constexpr char kArrayInterface[] = R"(NumPy's array interface, version 3, read-only.
 
 Its readers keep this object rather than the pixels; so once it was asked for, release() takes
