@@ -257,11 +257,19 @@ class Stream:
 
     @property
     def max_leases(self) -> int:
-        """Frames that may be held at the same time."""
+        """
+        Frames that may be held at the same time.
+
+        1 to 16, and no more than the stream's slots less 3, or 2: the daemon refuses more.
+        """
 
     @property
     def lease_ms(self) -> int:
-        """Milliseconds for which a frame is guaranteed to stay as it is."""
+        """
+        Milliseconds for which a frame is guaranteed to stay as it is.
+
+        What all streams of a process hold of one source beyond its slots less 3 is not guaranteed.
+        """
 
     @property
     def width(self) -> int:
