@@ -50,6 +50,10 @@ std::chrono::milliseconds Stream::keepalive() const {
   return std::chrono::milliseconds(core_->info().keepalive_ms);
 }
 
+bool Stream::is_current() const noexcept {
+  return core_->is_current();
+}
+
 uint64_t Stream::missed() const noexcept {
   return core_->missed();
 }

@@ -26,6 +26,8 @@ namespace {
 constexpr int kMarkedLooks = 1000;
 // A device that gives a lease back wakes nobody.
 constexpr uint64_t kLeasePollNs = 100'000;
+// A signal that comes just before the sleep interrupts nothing.
+constexpr uint64_t kSignalPollNs = 1'000'000'000;
 
 proto::OpenRequest make_request(const OpenOptions& options) {
   return {options.source,
@@ -38,6 +40,12 @@ proto::OpenRequest make_request(const OpenOptions& options) {
 
 StreamState state_of(const EpochMapping& mapping) {
   return static_cast<StreamState>(mapping.control().state.load(std::memory_order_seq_cst));
+}
+
+void wake_sleepers(const EpochMapping& mapping) {
+  std::atomic<uint32_t>& word = mapping.lease_page().wake_word;
+  word.fetch_add(1, std::memory_order_seq_cst);
+  wake_all(word);
 }
 
 void check_options(const OpenOptions& options) {
@@ -152,14 +160,16 @@ bool StreamCore::sleep_on(EpochMapping& mapping, uint32_t word, uint64_t deadlin
                           const OnSignal& on_signal) {
   std::atomic<uint32_t>& wake_word = mapping.lease_page().wake_word;
   sleepers_.fetch_add(1);
-  const Woken woken = wait_on(wake_word, word, deadline_ns);
+  const Woken woken =
+      wait_on(wake_word, word, on_signal ? std::min(deadline_ns, now_ns() + kSignalPollNs) : deadline_ns);
   // The daemon wakes one; whoever else of us sleeps is ours to wake.
   if (sleepers_.fetch_sub(1) > 1 && woken == Woken::kWoken) wake_all(wake_word);
-  return woken != Woken::kInterrupted || !on_signal || on_signal();
+  return woken == Woken::kWoken || !on_signal || on_signal();
 }
 
 std::optional<Frame> StreamCore::take(const Want& want) {
   std::lock_guard lock(mutex_);
+  uint64_t gone = 0;  // frames up to this one cannot be had any more
   for (;;) {
     check_usable();
     if (connection_->lost()) {
@@ -171,7 +181,7 @@ std::optional<Frame> StreamCore::take(const Want& want) {
     // epoch's.
     const bool drain = want.unseen && options_.mode == Mode::every;
     const bool lives = state == StreamState::kLive || state == StreamState::kStale;
-    const Choice chosen = lives || drain ? choose(want, now_ns()) : Choice{};
+    const Choice chosen = lives || drain ? choose(want, gone, now_ns()) : Choice{};
     if (!chosen.frame) {
       if (lives) return std::nullopt;
       follow_or_raise();
@@ -185,7 +195,10 @@ std::optional<Frame> StreamCore::take(const Want& want) {
                   "release a frame first, or open the stream with more max_leases");
     }
     auto frame = lease(chosen, *lease_index);
-    if (!frame) continue;  // overwritten meanwhile: there is a newer one
+    if (!frame) {
+      gone = chosen.frame.sequence;
+      continue;
+    }
     if (want.unseen || options_.mode == Mode::latest) {
       // Pacing passes frames over in order: those were not missed.
       const bool counted =
@@ -221,20 +234,20 @@ bool StreamCore::is_news(const Choice& newest) const {
   return newest.frame && (newest.frame.sequence > last_sequence_ || newest.cursor != last_cursor_);
 }
 
-StreamCore::Choice StreamCore::choose(const Want& want, uint64_t now) const {
+StreamCore::Choice StreamCore::choose(const Want& want, uint64_t gone, uint64_t now) const {
   const Choice newest = look(*mapping_);
-  if (newest.frame.slot >= mapping_->info().slot_count || !newest.frame) return {};
-  if (want.unseen) return choose_next(newest, now);
+  if (newest.frame.slot >= mapping_->info().slot_count || newest.frame.sequence <= gone) return {};
+  if (want.unseen) return choose_next(newest, gone, now);
   return newest.confirmed_ns >= want.confirmed_ns ? newest : Choice{};
 }
 
-StreamCore::Choice StreamCore::choose_next(const Choice& newest, uint64_t now) const {
+StreamCore::Choice StreamCore::choose_next(const Choice& newest, uint64_t gone, uint64_t now) const {
   if (!is_news(newest) || (interval_ns_ > 0 && now < due_ns_)) return {};
   if (options_.mode == Mode::latest || last_sequence_ == 0) return newest;
   const auto after = [this](uint64_t sequence) {
     return proto::oldest_since(&mapping_->control(), mapping_->info().slot_count, sequence + 1);
   };
-  FrameRef frame = after(last_sequence_);
+  FrameRef frame = after(std::max(last_sequence_, gone));
   // Paced: frames closer than the interval are passed over, but never the newest. A quarter of it is for the
   // unevenness of captures at the same rate.
   const uint64_t earliest_ns = due_ns_ - std::min(due_ns_, interval_ns_ / 4);
@@ -296,8 +309,17 @@ void StreamCore::follow_or_raise() {
 
 void StreamCore::reopen() {
   check_usable();
-  std::lock_guard lock(mutex_);
-  mapping_ = open_epoch();
+  std::shared_ptr<EpochMapping> old;
+  {
+    std::lock_guard lock(mutex_);
+    old = std::exchange(mapping_, open_epoch());
+  }
+  wake_sleepers(*old);
+}
+
+bool StreamCore::is_current() const {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  return lock && mapping_ && state_of(*mapping_) != StreamState::kSuperseded;
 }
 
 void StreamCore::close() noexcept {
@@ -307,9 +329,7 @@ void StreamCore::close() noexcept {
     std::lock_guard lock(mutex_);
     mapping.swap(mapping_);
   }
-  if (!mapping) return;
-  mapping->lease_page().wake_word.fetch_add(1, std::memory_order_seq_cst);
-  wake_all(mapping->lease_page().wake_word);
+  if (mapping) wake_sleepers(*mapping);
 }
 
 std::shared_ptr<EpochMapping> StreamCore::wakeable() const {

@@ -31,6 +31,7 @@ class StreamCore {
   // Until when the source is known to show the newest frame.
   uint64_t confirmed_ns() const { return proto::newest(mapping()->control()).confirmed_ns; }
   void reopen();
+  bool is_current() const;
   void close() noexcept;
 
   void arm();
@@ -62,8 +63,9 @@ class StreamCore {
     uint64_t confirmed_ns = 0;
     uint64_t cursor = 0;  // CursorRef; 0 = as the frame says
   };
-  Choice choose(const Want& want, uint64_t now) const;
-  Choice choose_next(const Choice& newest, uint64_t now) const;
+  // Newer than `gone`.
+  Choice choose(const Want& want, uint64_t gone, uint64_t now) const;
+  Choice choose_next(const Choice& newest, uint64_t gone, uint64_t now) const;
   bool is_news(const Choice& newest) const;
   std::optional<Frame> lease(const Choice& chosen, uint32_t lease_index) const;
   std::optional<Cursor> to_cursor(uint64_t word) const;
