@@ -64,7 +64,9 @@ TEST_F(DamageTest, CoversEveryPixelThatDiffersFromAnyEarlierOrLaterFrame) {
     for (uint32_t i = random_() % 4; i > 0; --i) {
       desktop_.draw_random(random_);
       desktop_.sync();
-      if (random_() % 2 == 0) ASSERT_TRUE(stream.wait_until(now_ns(), kLong));  // frames that are skipped
+      if (random_() % 2 == 0) {
+        ASSERT_TRUE(stream.wait_until(now_ns(), kLong));  // a frame that is skipped
+      }
     }
     const auto frame = stream.wait_until(now_ns(), kLong);
     ASSERT_TRUE(frame);
@@ -124,7 +126,9 @@ TEST_F(DamageTest, AnotherEpochIsWhollyOtherAndManyRectanglesBecomeTheirBounds) 
     desktop_.fill({static_cast<int16_t>(2 * (i % 40)), static_cast<int16_t>(4 * (i / 40)), 1, 1},
                   0x102030u + i);
     desktop_.sync();
-    if (i % 8 == 7) ASSERT_TRUE(stream.wait_until(now_ns(), kLong));
+    if (i % 8 == 7) {
+      ASSERT_TRUE(stream.wait_until(now_ns(), kLong));
+    }
   }
   const auto last = stream.wait_until(now_ns(), kLong);
   EXPECT_EQ(last->damage_since(after->sequence()), (std::vector<Rect>{{0, 0, 79, 5}}));
