@@ -16,9 +16,7 @@ class Heartbeat {
   }
 
   // The watched thread.
-  void answer() {
-    answered_.store(asked_.load(std::memory_order_relaxed), std::memory_order_relaxed);
-  }
+  void answer() { answered_.store(asked_.load(std::memory_order_relaxed), std::memory_order_relaxed); }
 
  private:
   std::atomic<uint32_t> asked_{0};

@@ -1,7 +1,7 @@
 # Two Debian packages: `framering` (programs, units, man pages, completions), `libframering-dev` (the library).
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_VENDOR "The Framering authors")
-set(CPACK_PACKAGE_CONTACT "The Framering authors <maintainers@framering.org>")
+set(CPACK_PACKAGE_CONTACT "The Framering authors <maintainers@framering.invalid>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "desktop frames that many processes read in place")
 set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
 set(CPACK_STRIP_FILES ON)
@@ -23,11 +23,11 @@ set(CPACK_DEBIAN_PROGRAMS_PACKAGE_DEPENDS "systemd, init-system-helpers (>= 1.54
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SUGGESTS libframering-dev)
 set(CPACK_DEBIAN_PROGRAMS_DESCRIPTION
 "frameringd has the X server write each changed picture straight into a ring of
- frames in shared or GPU memory. Any number of processes map that ring once;
- from then on a frame costs them no copy, no message and no system call.
- .
- This package holds the daemon with its systemd units, and the command
- framering, which lists, saves and watches what it captures.")
+frames in shared or GPU memory. Any number of processes map that ring once;
+from then on a frame costs them no copy, no message and no system call.
+.
+This package holds the daemon with its systemd units, and the command
+framering, which lists, saves and watches what it captures.")
 set(scripts ${CMAKE_CURRENT_SOURCE_DIR}/debian)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_CONTROL_EXTRA
   ${scripts}/conffiles ${scripts}/postinst ${scripts}/prerm ${scripts}/postrm)
@@ -37,10 +37,10 @@ set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "libstdc++-12-dev | libstdc++-dev")
 set(CPACK_DEBIAN_DEVELOPMENT_DESCRIPTION
 "frameringd has the X server write each changed picture straight into a ring of
- frames in shared or GPU memory, which any number of processes read in place.
- .
- This package holds the C++20 client library, its headers, and what CMake and
- pkg-config need to find it.")
+frames in shared or GPU memory, which any number of processes read in place.
+.
+This package holds the C++20 client library, its headers, and what CMake and
+pkg-config need to find it.")
 
 # What every Debian package says of itself.
 configure_file(debian/changelog.in debian-changelog @ONLY)

@@ -17,8 +17,8 @@ SUITE = "bookworm"
 # A system that boots, what the packages need, X servers, and what the tests run besides.
 CONTENTS = (
     "systemd", "systemd-sysv", "dbus", "libpam-systemd", "procps", "xvfb", "x11-xserver-utils", "xauth",
-    "libspdlog1.10", "libfmt9", "libpng16-16", "libxcb-damage0", "libxcb-randr0", "libxcb-shm0", "libxcb-xfixes0",
-    "libstdc++-12-dev",
+    "libspdlog1.10", "libfmt9", "libpng16-16", "libxcb-damage0", "libxcb-randr0", "libxcb-shm0",
+    "libxcb-xfixes0", "libstdc++-12-dev",
 )  # fmt: skip
 BOOT_S = 60
 
@@ -116,7 +116,9 @@ def booted(log: IO[bytes]) -> Iterator[Machine]:
         wait_until(lambda: container.poll() is not None or children(container.pid), BOOT_S)
         assert container.poll() is None, "the machine did not start; see its log"
         machine = Machine(children(container.pid)[0])
-        wait_until(lambda: machine.try_run("systemctl", "is-system-running", "--wait").returncode == 0, BOOT_S)
+        wait_until(
+            lambda: machine.try_run("systemctl", "is-system-running", "--wait").returncode == 0, BOOT_S
+        )
         yield machine
     finally:
         container.terminate()

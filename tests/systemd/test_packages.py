@@ -41,7 +41,9 @@ def needs(program: str) -> pytest.MarkDecorator:
 
 
 def check(*words: object, **options: object) -> str:
-    result = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=100, **options)  # type: ignore[call-overload]
+    result = subprocess.run(
+        [str(word) for word in words], capture_output=True, text=True, timeout=100, **options
+    )  # type: ignore[call-overload]
     assert result.returncode == 0, f"{words}\n{result.stdout}\n{result.stderr}"
     return str(result.stdout)
 
@@ -138,7 +140,9 @@ def test_the_man_pages_explain_every_option_and_command(unpacked: Path) -> None:
     assert {option for option in options_of(unpacked, "frameringd") if option not in told} == set()
     told = rendered(unpacked, "man1/framering.1")
     overview = check(unpacked / "usr/bin/framering", "--help")
-    commands = re.findall(r"^  ([a-z]+) {2,}\S", overview.split("Subcommands:")[1].split("Examples:")[0], re.M)
+    commands = re.findall(
+        r"^  ([a-z]+) {2,}\S", overview.split("Subcommands:")[1].split("Examples:")[0], re.M
+    )
     assert len(commands) >= 4
     for command in commands:
         assert re.search(rf"^ +{command}$", told, re.M), command

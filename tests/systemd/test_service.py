@@ -65,7 +65,9 @@ def reading(machine: Machine, source: str = "test:64x48@30") -> "Iterator[subpro
         yield client
 
 
-def test_installing_makes_the_user_listens_and_starts_nothing(machine: Machine, programs_package: Path) -> None:
+def test_installing_makes_the_user_listens_and_starts_nothing(
+    machine: Machine, programs_package: Path
+) -> None:
     machine.run("dpkg", "--install", f"/packages/{programs_package.name}")
     assert machine.run("systemctl", "is-enabled", SOCKET).strip() == "enabled"
     assert machine.run("systemctl", "is-active", SOCKET).strip() == "active"
@@ -96,7 +98,8 @@ def desktop(machine: Machine) -> Iterator[None]:
     env = {**ENV, "HOME": "/home/desk", "XAUTHORITY": "/home/desk/.Xauthority"}
     machine.run("xauth", "-q", "add", ":7", ".", "0123456789abcdef0123456789abcdef", user=DESK, env=env)
     assert machine.run("stat", "-c", "%a", "/home/desk/.Xauthority").strip() == "600"
-    server = ("Xvfb", ":7", "-auth", "/home/desk/.Xauthority", "-screen", "0", "320x200x24", "-nolisten", "tcp")
+    screen = ("-screen", "0", "320x200x24")
+    server = ("Xvfb", ":7", "-auth", "/home/desk/.Xauthority", *screen, "-nolisten", "tcp", "-noreset")
     with machine.started(*server, user=DESK, env=env, stderr=subprocess.DEVNULL):
         draw = ("xsetroot", "-display", ":7", "-solid", "#c81e32")
         wait_until(lambda: machine.try_run(*draw, user=DESK, env=env).returncode == 0)
@@ -116,7 +119,7 @@ def test_the_first_client_starts_the_daemon_and_reads_another_users_desktop(
         assert image.size == (320, 200)
         assert image.getcolors() == [(320 * 200, (0xC8, 0x1E, 0x32))]
     assert runs(machine)
-    assert machine.run("ps", "-o", "user=,group=", "-p", main_pid(machine)).split() == ["framering"] * 2
+    assert machine.run("ps", "-o", "user:20=,group:20=", "-p", main_pid(machine)).split() == ["framering"] * 2
     with reading(machine):
         wait_until(lambda: "1 client; screen: 320x200, host memory" in machine.show(SERVICE, "StatusText"))
 

@@ -14,7 +14,6 @@
 namespace framering::daemon {
 namespace {
 
-using ::testing::HasSubstr;
 using ::testing::UnorderedElementsAreArray;
 
 std::string text_of(const std::string& path) {
@@ -94,8 +93,9 @@ TEST_F(ConfigTextTest, TheManPageAndTheReadmeExplainEveryKey) {
   const std::string readme = text_of("daemon/README.md");
   for (const std::string& key : config_keys()) {
     const std::string name = key.substr(key.find('.') + 1);
-    EXPECT_THAT(page, HasSubstr(".TP\n.B " + name + "\n")) << key;
-    EXPECT_THAT(readme, HasSubstr((key.starts_with("stream.") ? "[[stream]]" : "`" + name + "`"))) << key;
+    const std::string in_readme = key.starts_with("stream.") ? "`stream`" : "`" + name + "`";
+    EXPECT_NE(page.find(".TP\n.B " + name + "\n"), std::string::npos) << key;
+    EXPECT_NE(readme.find("| " + in_readme + " |"), std::string::npos) << key;
   }
 }
 
