@@ -37,6 +37,11 @@ enum ExitCode { kEndedBySignal = 0, kFailed = 1, kWrongConfiguration = 2, kCanno
 
 // Destroyed in the reverse order: clients first, then pumps, then what they pump into.
 struct Daemon {
+  Daemon() = default;
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
   boost::asio::io_context io;
   std::atomic<bool> must_restart{false};
   std::vector<std::unique_ptr<Stream>> streams;
@@ -98,6 +103,11 @@ bool shut_down(Daemon& daemon, const std::string& reason) {
   for (const auto& pump : daemon.pumps) ended &= pump->stop(reason);
   daemon.server.reset();
   return ended;
+}
+
+// A thread that hangs in a source still uses what it pumps into.
+Daemon::~Daemon() {
+  if (!shut_down(*this, "frameringd has failed")) std::_Exit(kFailed);
 }
 
 int fail(const proto::Error& error, ExitCode code) {

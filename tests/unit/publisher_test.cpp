@@ -5,7 +5,7 @@
 
 #include <optional>
 
-#include "tests/unit/soon.h"
+#include "tests/support/soon.h"
 
 namespace framering::daemon {
 namespace {
