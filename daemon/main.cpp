@@ -21,7 +21,9 @@
 #include "daemon/platform.h"
 #include "daemon/pump.h"
 #include "daemon/server.h"
+#include "daemon/service_manager.h"
 #include "daemon/stream.h"
+#include "daemon/supervision.h"
 #include "proto/channel.h"
 
 namespace {
@@ -45,6 +47,7 @@ struct Daemon {
   std::vector<std::unique_ptr<Stream>> streams;
   std::vector<std::unique_ptr<Pump>> pumps;
   std::optional<Server> server;
+  std::optional<Supervision> supervision;
 };
 
 proto::Status add_stream(Daemon& daemon, const std::string& name, const Config& config) {
@@ -69,9 +72,16 @@ proto::Status add_stream(Daemon& daemon, const std::string& name, const Config& 
   return proto::Ok{};
 }
 
+proto::Result<Listener> open_listener(const Config& config) {
+  auto passed = take_passed_socket();
+  if (!passed) return passed.error();
+  if (*passed) return Listener::adopt(*std::move(passed));
+  return Listener::open(config.socket.empty() ? proto::default_socket_path() : config.socket);
+}
+
 proto::Status set_up(Daemon& daemon, const Config& config) {
   // The socket first: a second daemon is refused before it takes memory or asks anything of a display.
-  auto listener = Listener::open(config.socket.empty() ? proto::default_socket_path() : config.socket);
+  auto listener = open_listener(config);
   if (!listener) return listener.error();
   for (const std::string& name : config.sources) {
     if (auto added = add_stream(daemon, name, config); !added) return added;
@@ -82,11 +92,14 @@ proto::Status set_up(Daemon& daemon, const Config& config) {
   daemon.server.emplace(daemon.io, *std::move(listener), std::move(streams),
                         Server::Options{config.quota, config.allow_uids});
   daemon.server->start();
+  daemon.supervision.emplace(daemon.io, *daemon.server);
+  daemon.supervision->start();
   return proto::Ok{};
 }
 
 // Tells the clients, then lets go of everything. False if a source hangs where nothing can end it.
 bool shut_down(Daemon& daemon, const std::string& reason) {
+  daemon.supervision.reset();
   bool ended = true;
   for (const auto& pump : daemon.pumps) ended &= pump->stop(reason);
   daemon.server.reset();
@@ -108,6 +121,7 @@ int fail(const proto::Error& error, ExitCode code) {
 int restart(Daemon& daemon, char* const* arguments) {
   spdlog::warn("a GPU is lost to this process: starting anew");
   shut_down(daemon, "frameringd starts anew, because a GPU was lost");
+  hand_on_passed_socket();
   // A device that is lost again and again must not keep the machine busy.
   std::this_thread::sleep_for(kRestartDelay);
   restart_process(arguments);
@@ -137,6 +151,7 @@ int run(const Config& config, char* const* arguments) {
     ending.clear();  // from here on a signal ends the process as it stands
     return restart(*daemon, arguments);
   }
+  tell_stopping("Telling the clients");
   if (!shut_down(*daemon, "frameringd was stopped")) std::_Exit(kEndedBySignal);
   return kEndedBySignal;
 }

@@ -134,6 +134,27 @@ proto::ListReply Server::list() const {
   return reply;
 }
 
+std::vector<std::string> Server::silent_streams() {
+  std::vector<std::string> silent;
+  for (Stream* stream : streams_) {
+    if (!stream->is_alive()) silent.push_back(stream->options().source);
+    stream->ask_for_life();
+  }
+  return silent;
+}
+
+std::string Server::status() const {
+  std::string text = std::to_string(sessions_.size()) + (sessions_.size() == 1 ? " client" : " clients");
+  for (const Stream* stream : streams_) {
+    const proto::StreamInfo info = stream->info();
+    text += "; " + info.source + ": ";
+    text += info.available ? std::to_string(info.width) + "x" + std::to_string(info.height) + ", " +
+                                 std::string(proto::memory_name(info.memory)) + " memory"
+                           : "unavailable, " + info.reason;
+  }
+  return text;
+}
+
 proto::Result<Stream*> Server::find_stream(const std::string& source) {
   std::string names;
   for (Stream* stream : streams_) {

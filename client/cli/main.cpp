@@ -16,7 +16,7 @@ constexpr const char* kFooter = R"(Examples:
   framering grab -o desktop.png       a picture of the desktop
   framering watch                     how fast frames arrive
 
-The socket is --socket, else $FRAMERING_SOCKET, else framering/socket in $XDG_RUNTIME_DIR, else
+The socket is --socket, else $FRAMERING_SOCKET, else framering/socket in $XDG_RUNTIME_DIR if it is there, else
 /run/framering/socket. `framering COMMAND --help` tells of a command.
 
 Exit codes:

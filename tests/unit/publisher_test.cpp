@@ -96,6 +96,20 @@ TEST_F(PublisherTest, StoppingWakesWhoeverWaits) {
   EXPECT_EQ(first.waiting.load(), 1u) << "the thread has ended";
 }
 
+TEST_F(PublisherTest, AskedForASignOfLifeItAnswersAndWakesNobody) {
+  proto::LeasePage& page = add_reader();
+  page.waiting.store(1);
+  for (int i = 0; i < 20; ++i) {
+    publisher_->ask_for_life();
+    ASSERT_TRUE(soon([&] { return publisher_->is_alive(); }));
+  }
+  EXPECT_EQ(page.waiting.load(), 1u);
+  publisher_->stop();
+  EXPECT_EQ(page.waiting.load(), 0u);
+  publisher_->ask_for_life();
+  EXPECT_FALSE(publisher_->is_alive()) << "the thread has ended";
+}
+
 TEST_F(PublisherTest, DestroyingItWakesWhoeverWaits) {
   proto::LeasePage& page = add_reader();
   page.waiting.store(1);

@@ -1,168 +1,8 @@
 // What Pump promises, with a source and a pool that do as they are told.
-#include "daemon/pump.h"
-
-#include "daemon/epoch_loop.h"
-
-#include <gtest/gtest.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
-#include <chrono>
-#include <thread>
+#include "tests/unit/pump_fixture.h"
 
 namespace framering::daemon {
 namespace {
-
-using namespace std::chrono_literals;
-using proto::Error;
-using proto::ErrorCode;
-using proto::FrameRef;
-using proto::StreamState;
-
-// What the test does to the source; shared with the source that the pump's thread owns.
-struct Script {
-  proto::UniqueFd event{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-  std::atomic<uint32_t> width{64};
-  std::atomic<bool> gone{false};
-  std::atomic<bool> refuse_open{false};
-  std::atomic<bool> hang{false};
-  std::atomic<bool> safety{false};
-  std::atomic<int> captures{0};
-  std::atomic<int> full_captures{0};
-  std::atomic<int> opened{0};
-  std::atomic<int> syncs{0};
-  std::atomic<bool> change_in_sync{false};
-  std::atomic<bool> has_cursor{false};
-  std::atomic<int32_t> cursor_x{10};
-  std::atomic<int> cursor_looks{0};
-  std::atomic<bool> interrupted{false};
-
-  void change() {
-    const uint64_t one = 1;
-    ASSERT_EQ(write(event.get(), &one, sizeof one), 8);
-  }
-};
-
-class FakeSource : public Source {
- public:
-  explicit FakeSource(Script& script) : script_(script) {}
-
-  proto::Result<Geometry> geometry() override { return Geometry{script_.width, 32, PixelFormat::kBgrx8888}; }
-  proto::Status bind(const Geometry& geometry, std::span<const Surface>) override {
-    bound_ = geometry;
-    return proto::Ok{};
-  }
-  int event_fd() const override { return script_.event.get(); }
-  proto::Result<SourceEvents> poll() override {
-    if (script_.gone) return Error{ErrorCode::kUnavailable, "unplugged", {}};
-    SourceEvents events;
-    uint64_t count = 0;
-    events.changed = read(script_.event.get(), &count, sizeof count) == 8;
-    changed_ |= events.changed;
-    events.geometry = script_.width != bound_.width;
-    return events;
-  }
-  proto::Status sync() override {
-    ++script_.syncs;
-    if (script_.gone) return Error{ErrorCode::kUnavailable, "unplugged", {}};
-    if (script_.change_in_sync.exchange(false)) script_.change();
-    return proto::Ok{};
-  }
-  bool has_cursor() const override { return script_.has_cursor; }
-  proto::Result<std::optional<Cursor>> cursor() override {
-    ++script_.cursor_looks;
-    return std::optional<Cursor>({script_.cursor_x, 20, true, picture_});
-  }
-  proto::Result<CaptureInfo> capture(size_t, Request request) override {
-    while (script_.hang && !script_.interrupted) std::this_thread::sleep_for(1ms);
-    if (script_.gone || script_.interrupted) return Error{ErrorCode::kUnavailable, "unplugged", {}};
-    if (script_.width != bound_.width) return Error{ErrorCode::kInvalidArgument, "resized", {}};
-    ++script_.captures;
-    CaptureInfo info;
-    info.requested_ns = info.done_ns = now_ns();
-    if (request == Request::kFull) {
-      ++script_.full_captures;
-      info.damage.set_full(bound_);
-    } else if (std::exchange(changed_, false)) {
-      info.damage.add({0, 0, 8, 8});
-    }
-    return info;
-  }
-  bool wants_safety_frames() const override { return script_.safety; }
-  void interrupt() override { script_.interrupted = true; }
-
- private:
-  Script& script_;
-  Geometry bound_;
-  bool changed_ = true;
-  const std::shared_ptr<const CursorPicture> picture_ =
-      std::make_shared<const CursorPicture>(CursorPicture{5, 1, 1, 0, 0, {0xff000000}});
-};
-
-class FakePool : public Pool {
- public:
-  explicit FakePool(uint32_t slots) : surfaces_(slots) {}
-  proto::MemoryKind kind() const override { return proto::MemoryKind::kHost; }
-  uint32_t slot_count() const override { return static_cast<uint32_t>(surfaces_.size()); }
-  uint64_t slot_bytes() const override { return 8192; }
-  std::span<const Surface> surfaces() const override { return surfaces_; }
-  size_t surface_of(uint32_t slot) const override { return slot; }
-  proto::Status seal() override { return proto::Ok{}; }
-  proto::Status commit(uint32_t, const Damage&) override { return proto::Ok{}; }
-  proto::Result<PoolHandle> export_handle() const override { return Error{}; }
-
- private:
-  std::vector<Surface> surfaces_;
-};
-
-class PumpTest : public testing::Test {
- protected:
-  void TearDown() override { EXPECT_TRUE(!pump_ || pump_->stop("the test is over")); }
-
-  proto::Result<std::unique_ptr<Pump>> start() {
-    stream_ = *Stream::create(options_);
-    return Pump::start(
-        *stream_,
-        [this]() -> proto::Result<std::unique_ptr<Source>> {
-          if (script_.refuse_open) return Error{ErrorCode::kUnavailable, "no such display", {}};
-          ++script_.opened;
-          return std::unique_ptr<Source>(std::make_unique<FakeSource>(script_));
-        },
-        [](const Geometry&, uint32_t slots) -> proto::Result<std::unique_ptr<Pool>> {
-          return std::unique_ptr<Pool>(std::make_unique<FakePool>(slots));
-        });
-  }
-  void run() {
-    auto pump = start();
-    ASSERT_TRUE(pump);
-    pump_ = *std::move(pump);
-  }
-  std::unique_ptr<Attachment> attach(ReaderOptions options = {}) {
-    auto attachment = stream_->attach(options);
-    EXPECT_TRUE(attachment);
-    return *std::move(attachment);
-  }
-  static FrameRef latest(const Attachment& at) {
-    return FrameRef::unpack(at.epoch().ring->control()->latest.load());
-  }
-  static uint64_t confirmed(const Attachment& at) { return at.epoch().ring->control()->confirmed_ns.load(); }
-  static StreamState state(const Attachment& at) {
-    return static_cast<StreamState>(at.epoch().ring->control()->state.load());
-  }
-  template <class Condition>
-  static ::testing::AssertionResult soon(Condition&& condition) {
-    for (const auto end = std::chrono::steady_clock::now() + 5s; std::chrono::steady_clock::now() < end;) {
-      if (condition()) return ::testing::AssertionSuccess();
-      std::this_thread::sleep_for(1ms);
-    }
-    return ::testing::AssertionFailure() << "not within 5 s";
-  }
-
-  Script script_;
-  StreamOptions options_{.source = "fake", .slot_count = 3, .lease_ms = 60000, .max_fps = 0};
-  std::unique_ptr<Stream> stream_;
-  std::unique_ptr<Pump> pump_;
-};
 
 TEST_F(PumpTest, WithoutASubscriberNothingIsCaptured) {
   run();
@@ -235,164 +75,6 @@ TEST_F(PumpTest, TheRateCapHoldsAndTheLastChangeIsNotLost) {
   }));
 }
 
-TEST_F(PumpTest, AnUnchangedFrameIsConfirmedWithoutACaptureAndOnlyWhoAskedIsWoken) {
-  run();
-  const auto attachment = attach();
-  const auto other = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
-  const uint64_t sequence = latest(*attachment).sequence;
-  const int captures = script_.captures;
-  const auto ask = [&] {
-    attachment->reader().page()->waiting.store(1);
-    const uint64_t asked = now_ns();
-    attachment->ask_confirmation(asked);
-    ASSERT_TRUE(soon([&] { return confirmed(*attachment) >= asked; }));
-    ASSERT_TRUE(soon([&] { return attachment->reader().page()->waiting.load() == 0; }));
-  };
-  // The second comes after the last wake-up for the first frame.
-  for (int i = 0; i < 2; ++i) ask();
-  other->reader().page()->waiting.store(1);
-  const uint32_t word = other->reader().page()->wake_word.load();
-  for (int i = 0; i < 2; ++i) ask();
-  EXPECT_EQ(script_.captures, captures);
-  EXPECT_EQ(latest(*attachment).sequence, sequence);
-  EXPECT_EQ(other->reader().page()->wake_word.load(), word);
-  EXPECT_EQ(attachment->reader().confirmations_asked, 4u);
-}
-
-TEST_F(PumpTest, AChangeThatTheSourceTellsOnlyWhenAskedIsCapturedAndNotConfirmed) {
-  run();
-  const auto attachment = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
-  const uint64_t sequence = latest(*attachment).sequence;
-  script_.change_in_sync = true;
-  const uint64_t asked = now_ns();
-  attachment->ask_confirmation(asked);
-  ASSERT_TRUE(soon([&] { return confirmed(*attachment) >= asked; }));
-  EXPECT_EQ(latest(*attachment).sequence, sequence + 1);
-  EXPECT_GE(proto::slot_headers(attachment->epoch().ring->control())[latest(*attachment).slot]
-                .capture_requested_ns.load(),
-            asked);
-}
-
-TEST_F(PumpTest, AnyNumberOfWaitersCostsABoundedNumberOfRoundTrips) {
-  run();
-  std::vector<std::unique_ptr<Attachment>> attachments;
-  for (int i = 0; i < 50; ++i) attachments.push_back(attach());
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachments[0])); }));
-  const uint64_t begin = now_ns();
-  const int before = script_.syncs;
-  uint64_t asked = 0;
-  while (now_ns() < begin + 200'000'000) {
-    for (const auto& attachment : attachments) attachment->ask_confirmation(asked = now_ns());
-  }
-  ASSERT_TRUE(soon([&] { return confirmed(*attachments[0]) >= asked; }));
-  EXPECT_LE(uint64_t(script_.syncs - before), (now_ns() - begin) / kConfirmationIntervalNs + 2);
-  EXPECT_GT(attachments[0]->reader().confirmations_asked, 1u) << "it can be told who asks so much";
-}
-
-TEST_F(PumpTest, WhoWaitsGetsAChangeAtTheStreamsRateAndNotAtTheReadersOwn) {
-  run();
-  ReaderOptions options;
-  options.max_fps = 0.01;
-  const auto attachment = attach(options);
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
-  script_.change();
-  const uint64_t asked = now_ns();
-  attachment->ask_confirmation(asked);
-  EXPECT_TRUE(soon([&] { return confirmed(*attachment) >= asked && latest(*attachment).sequence == 2; }));
-}
-
-TEST_F(PumpTest, AStarvedStreamConfirmsNothingThatHasChangedUntilItHasASlot) {
-  run();
-  ReaderOptions options;
-  options.max_leases = 3;
-  const auto attachment = attach(options);
-  auto& leases = attachment->reader().page()->leases;
-  for (int i = 0; i < 3; ++i) {
-    script_.change();
-    ASSERT_TRUE(soon([&] { return latest(*attachment).sequence == uint64_t(i) + 1; }));
-    leases[i].store(latest(*attachment).pack());
-  }
-  script_.change();
-  ASSERT_TRUE(soon([&] { return stream_->dropped > 0; }));
-  const uint64_t asked = now_ns();
-  attachment->ask_confirmation(asked);
-  const uint64_t dropped = stream_->dropped;
-  ASSERT_TRUE(soon([&] { return stream_->dropped > dropped + 3; }));
-  EXPECT_LT(confirmed(*attachment), asked);
-  leases[0].store(0);
-  EXPECT_TRUE(soon([&] { return confirmed(*attachment) >= asked && latest(*attachment).sequence == 4; }));
-}
-
-TEST_F(PumpTest, ASourceThatIsGoneWhenAskedEndsTheStream) {
-  run();
-  const auto attachment = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
-  script_.gone = true;
-  attachment->ask_confirmation(now_ns());
-  EXPECT_TRUE(soon([&] { return state(*attachment) == StreamState::kEnded; }));
-}
-
-TEST_F(PumpTest, AMovingPointerIsToldToWhoFollowsItWithoutACapture) {
-  script_.has_cursor = true;
-  run();
-  const auto plain = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*plain)); }));
-  EXPECT_EQ(script_.cursor_looks, 0) << "nobody follows it";
-  ReaderOptions options;
-  options.cursor = true;
-  auto follower = attach(options);
-  const auto pointer = [&] {
-    return proto::CursorRef::unpack(plain->epoch().ring->control()->cursor.load());
-  };
-  ASSERT_TRUE(soon([&] { return bool(pointer()); }));
-  const uint64_t sequence = latest(*plain).sequence;
-  const int captures = script_.captures;
-  for (int32_t x = 11; x < 20; ++x) {
-    follower->reader().page()->waiting.store(1);
-    script_.cursor_x = x;
-    ASSERT_TRUE(soon([&] { return pointer().x == x && follower->reader().page()->waiting.load() == 0; }));
-  }
-  EXPECT_EQ(script_.captures, captures);
-  EXPECT_EQ(latest(*plain).sequence, sequence);
-  follower.reset();
-  ASSERT_TRUE(soon([&] { return !pointer(); })) << "what nobody follows is not known";
-  const int looks = script_.cursor_looks;
-  std::this_thread::sleep_for(50ms);
-  EXPECT_EQ(script_.cursor_looks, looks);
-}
-
-TEST_F(PumpTest, WhoFollowsThePointerHasItWithAConfirmedFrame) {
-  script_.has_cursor = true;
-  run();
-  ReaderOptions options;
-  options.cursor = true;
-  const auto attachment = attach(options);
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
-  for (int32_t x = 100; x < 120; ++x) {
-    script_.cursor_x = x;
-    const uint64_t asked = now_ns();
-    attachment->ask_confirmation(asked);
-    ASSERT_TRUE(soon([&] { return confirmed(*attachment) >= asked; }));
-    EXPECT_EQ(proto::CursorRef::unpack(attachment->epoch().ring->control()->cursor.load()).x, x);
-  }
-}
-
-TEST_F(PumpTest, AKeepaliveConfirmsAnUnchangedSourceByItself) {
-  options_.keepalive_ms = 10;
-  run();
-  const auto attachment = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
-  const int captures = script_.captures;
-  for (int i = 0; i < 5; ++i) {
-    const uint64_t begin = now_ns();
-    ASSERT_TRUE(soon([&] { return confirmed(*attachment) >= begin; }));
-  }
-  EXPECT_EQ(script_.captures, captures);
-  EXPECT_EQ(attachment->reader().page()->wake_word.load(), 0u) << "nobody asked";
-}
-
 TEST_F(PumpTest, AResizeMakesANewEpochAndSequencesGoOn) {
   run();
   const auto old = attach();
@@ -459,6 +141,38 @@ TEST_F(PumpTest, ActivityIsFollowedByOneFullCaptureAndThenSilence) {
   const int captures = script_.captures;
   std::this_thread::sleep_for(std::chrono::nanoseconds(kSafetyIntervalNs) + 500ms);
   EXPECT_EQ(script_.captures, captures);
+}
+
+TEST_F(PumpTest, AskedForASignOfLifeItAnswersWhateverItWaitsForAndCapturesNothing) {
+  run();
+  const auto answers = [&] {
+    stream_->ask_for_life();
+    return soon([&] { return stream_->is_alive(); });
+  };
+  EXPECT_TRUE(answers()) << "nobody reads";
+  {
+    const auto attachment = attach();
+    ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+    const int captures = script_.captures;
+    EXPECT_TRUE(answers()) << "nothing changes";
+    EXPECT_EQ(script_.captures, captures);
+    script_.refuse_open = true;
+    script_.gone = true;
+    script_.change();
+    ASSERT_TRUE(soon([&] { return state(*attachment) == StreamState::kEnded; }));
+  }
+  EXPECT_TRUE(answers()) << "the source is gone";
+}
+
+TEST_F(PumpTest, WhileASourceHangsThePumpGivesNoSignOfLife) {
+  run();
+  script_.hang = true;
+  const auto attachment = attach();
+  ASSERT_TRUE(soon([&] { return script_.hanging.load(); }));
+  stream_->ask_for_life();
+  EXPECT_FALSE(soon([&] { return stream_->is_alive(); }, 100ms));
+  script_.hang = false;
+  EXPECT_TRUE(soon([&] { return stream_->is_alive(); }));
 }
 
 TEST_F(PumpTest, AChangeAfterALongSilenceIsOneCaptureOfTheChange) {

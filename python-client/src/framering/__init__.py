@@ -87,9 +87,9 @@ __version__ = _core.version()
 def connect(socket: str | os.PathLike[str] | None = None) -> Connection:
     """Connect to frameringd.
 
-    ``socket``: its path; None means $FRAMERING_SOCKET, else $XDG_RUNTIME_DIR/framering/socket, else
-    /run/framering/socket. Raises Unavailable (no daemon: the hint says how to start one), PermissionDenied,
-    QuotaExceeded, Error.
+    ``socket``: its path; None means $FRAMERING_SOCKET, else $XDG_RUNTIME_DIR/framering/socket where that is
+    there, else /run/framering/socket. Raises Unavailable (no daemon: the hint says how to start one),
+    PermissionDenied, QuotaExceeded, Error.
     """
     return _core.connect("" if socket is None else os.fspath(socket))
 
