@@ -199,24 +199,28 @@ std::optional<Frame> StreamCore::take(const Want& want) {
       gone = chosen.frame.sequence;
       continue;
     }
+    if (want.unseen) count_missed(frame->sequence());
+    if (want.unseen) pace(*frame);
     if (want.unseen || options_.mode == Mode::latest) {
-      // Pacing passes frames over in order: those were not missed.
-      const bool counted =
-          want.unseen && last_sequence_ != 0 && (options_.mode == Mode::latest || interval_ns_ == 0);
-      if (counted && frame->sequence() > last_sequence_) {
-        missed_.fetch_add(frame->sequence() - last_sequence_ - 1, std::memory_order_relaxed);
-      }
-      returned(*frame, chosen);
+      last_sequence_ = std::max(last_sequence_, frame->sequence());
+      if (chosen.cursor != 0) last_cursor_ = chosen.cursor;
     }
     return frame;
   }
 }
 
-void StreamCore::returned(const Frame& frame, const Choice& chosen) {
-  last_sequence_ = std::max(last_sequence_, frame.sequence());
-  if (chosen.cursor != 0) last_cursor_ = chosen.cursor;
+void StreamCore::count_missed(uint64_t sequence) {
+  // Pacing passes frames over in order: those were not missed.
+  const bool counts = last_sequence_ != 0 && (options_.mode == Mode::latest || interval_ns_ == 0);
+  if (counts && sequence > last_sequence_) {
+    missed_.fetch_add(sequence - last_sequence_ - 1, std::memory_order_relaxed);
+  }
+}
+
+void StreamCore::pace(const Frame& frame) {
+  const uint64_t shown_ns =
+      frame.sequence() > last_sequence_ ? std::max(frame.capture_ns(), due_ns_) : now_ns();
   // On a grid, so that lateness does not add up; after a pause, a new one.
-  const uint64_t shown_ns = std::max(frame.capture_ns(), due_ns_);
   due_ns_ = (shown_ns - due_ns_ < interval_ns_ ? due_ns_ : shown_ns) + interval_ns_;
 }
 

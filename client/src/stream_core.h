@@ -73,7 +73,9 @@ class StreamCore {
   void follow_or_raise();
   // Returns when take() may find something, or then.
   void watch(const EpochMapping& mapping, uint64_t until_ns) const;
-  void returned(const Frame& frame, const Choice& chosen);
+  // Of what next() returns: what it skipped, and when it may return again.
+  void count_missed(uint64_t sequence);
+  void pace(const Frame& frame);
   bool sleep_on(EpochMapping& mapping, uint32_t word, uint64_t deadline_ns, const OnSignal& on_signal);
   void check_usable() const;
 
