@@ -108,7 +108,8 @@ def test_embedded_paints_the_shape_over_the_desktop(socket: str, pointer: Pointe
         with plain.wait_until(moment) as frame:
             expected = frame.numpy()[..., :3].astype(float)
             cursor = frame.cursor
-    assert cursor is not None and cursor.shape is not None
+    assert cursor is not None
+    assert cursor.shape is not None
     top, left = cursor.y - cursor.shape.hot_y, cursor.x - cursor.shape.hot_x
     part = expected[top : top + cursor.shape.height, left : left + cursor.shape.width]
     shape = cursor.shape.numpy().astype(float)

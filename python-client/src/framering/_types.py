@@ -44,8 +44,8 @@ class Rect(NamedTuple):
 class CursorShape:
     """A picture of the pointer: ``height`` rows of ``width`` pixels, the hot spot at ``hot_x``, ``hot_y``.
 
-    ``pixels`` are bytes B, G, R, A, premultiplied with alpha. A picture of more than 128 pixels is cut, as far
-    from the hot spot as can be. ``serial`` is the same for the same picture, within an epoch.
+    ``pixels`` are bytes B, G, R, A, premultiplied with alpha. A picture of more than 128 pixels is cut, as
+    far from the hot spot as can be. ``serial`` is the same for the same picture, within an epoch.
     """
 
     serial: int
@@ -66,8 +66,8 @@ class CursorShape:
 class Cursor:
     """Where the pointer is, in pixels of the frame (it may lie outside), and what it looks like.
 
-    ``visible``: something of it shows in the frame. ``shape`` is None where it changed so often meanwhile that
-    the daemon no longer has this one.
+    ``visible``: something of it shows in the frame. ``shape`` is None where it changed so often meanwhile
+    that the daemon no longer has this one.
     """
 
     x: int
