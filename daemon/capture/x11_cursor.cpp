@@ -71,8 +71,9 @@ DamageRect X11EmbeddedCursor::paint(const Cursor& now, const Geometry& geometry,
                                     Damage& changed) {
   const DamageRect rect = cursor_rect(now, geometry);
   paint_cursor(now, geometry, {surface.data, geometry.frame_bytes()});
-  if (!painted_ || !looks_the_same(*painted_, now)) {
-    if (painted_) changed.add(cursor_rect(*painted_, geometry));
+  // The first frame of a binding is changed all over.
+  if (painted_ && !looks_the_same(*painted_, now)) {
+    changed.add(cursor_rect(*painted_, geometry));
     changed.add(rect);
   }
   painted_ = now;

@@ -57,7 +57,7 @@ class DamageTest : public ::testing::Test {
 
 TEST_F(DamageTest, CoversEveryPixelThatDiffersFromAnyEarlierOrLaterFrame) {
   desktop_.open_windows(random_);
-  Stream stream = connection_.open({.max_leases = 4});
+  Stream stream = connection_.open({.max_leases = 3});
   std::vector<Copy> copies;
   size_t partial = 0;
   for (int round = 0; round < 150; ++round) {

@@ -124,7 +124,7 @@ def test_an_unknown_cursor_word_names_those_that_there_are(socket: str) -> None:
 
 
 def test_damage_since_covers_what_was_skipped(socket: str, display: str) -> None:
-    with framering.open(max_leases=4, socket=socket) as stream:
+    with framering.open(max_leases=3, socket=socket) as stream:
         first = stream.wait_until()
         before = first.numpy()[..., :3].copy()
         for color in ("#808080", "#204060", "#ff0000"):

@@ -56,6 +56,14 @@ class Frame:
         """When readers could first see the frame, in time.monotonic_ns()."""
 
     @property
+    def confirmed_ns(self) -> int:
+        """
+        Until when the source was known to show this frame when it was taken, in time.monotonic_ns().
+
+        At least capture_ns; later where the daemon has confirmed that nothing changed.
+        """
+
+    @property
     def format(self) -> framering._types.PixelFormat:
         """
         Named by the order of the bytes in memory; packed formats by their little-endian word.
@@ -71,6 +79,23 @@ class Frame:
         What changed since the frame with the sequence before this one.
 
         Covers every changed pixel.
+        """
+
+    def damage_since(self, sequence: int) -> list[framering._types.Rect]:
+        """
+        What changed between this frame and the one of this sequence, earlier or later, of this stream.
+
+        Covers every pixel that differs, with at most 64 rectangles. All of the frame where that is not known
+        any more (more than 64 frames apart, or another epoch), and for 0. InvalidArgument after release().
+        """
+
+    @property
+    def cursor(self) -> framering._types.Cursor | None:
+        """
+        The pointer, of a stream that was opened with cursor='metadata'; else None.
+
+        As it was when this frame was captured, or since, if this was still the newest. A frame that next()
+        returns again, with the same sequence, is there for this alone.
         """
 
     @property
@@ -232,6 +257,18 @@ class Stream:
         Waits, timeout seconds at most, only while the stream has none. Raises as next() does.
         """
 
+    def wait_until(self, capture_ns: int | None = None, timeout: float | None = 5.0) -> Frame:
+        """
+        The newest frame, once it shows the source as it was at capture_ns or later.
+
+        capture_ns is a time.monotonic_ns(); None: now. After an action at that moment it is a frame with its
+        effect, and Frame.confirmed_ns proves it. A frame that was captured after the moment comes by itself;
+        an unchanged source is not captured again but asked, through the daemon, whether it has changed. A
+        change that is held back by a rate cap is captured as soon as the daemon's own max_fps allows. Waits,
+        timeout seconds at most, for a moment in the future too; with 0 it takes what is known already and
+        asks nobody. Raises as next() does.
+        """
+
     def __iter__(self) -> Stream: ...
 
     def __next__(self) -> Frame:
@@ -239,6 +276,21 @@ class Stream:
         next() without a timeout.
 
         close() stops the iteration; StreamEnded and Disconnected are raised.
+        """
+
+    @property
+    def confirmed_ns(self) -> int:
+        """
+        Until when the newest frame is known to show the source, in time.monotonic_ns().
+
+        With keepalive_ms above 0 it moves at least that often though nothing changes: where it has stood
+        still for much longer, the source hangs.
+        """
+
+    @property
+    def keepalive_ms(self) -> int:
+        """
+        Milliseconds after which an unchanged source is confirmed, as the daemon is configured; 0: only when asked.
         """
 
     @property
@@ -253,6 +305,10 @@ class Stream:
 
     @property
     def mode(self) -> framering._types.Mode:
+        """As open() was given it."""
+
+    @property
+    def cursor(self) -> framering._types.CursorMode:
         """As open() was given it."""
 
     @property
@@ -381,7 +437,7 @@ class Connection:
     def list(self) -> builtins.list[framering._types.StreamInfo]:
         """What the daemon offers, and who reads it."""
 
-    def open(self, source: str = 'screen', memory: str = 'auto', mode: framering._types.Mode = 'latest', max_leases: int = 2, max_fps: float | None = None, *, writable: bool = False) -> Stream:
+    def open(self, source: str = 'screen', memory: str = 'auto', mode: framering._types.Mode = 'latest', max_leases: int = 2, max_fps: float | None = None, *, cursor: framering._types.CursorMode = 'hidden', writable: bool = False) -> Stream:
         """
         Open a stream of frames.
 
@@ -392,6 +448,9 @@ class Connection:
             as long as the ring still has it.
         max_leases: frames held at the same time, by Frame objects or arrays over them; 1 to 16.
         max_fps: frames a second that next() returns at most; None: as they come.
+        cursor: 'hidden' frames are without the pointer; with 'metadata' too, but Frame.cursor tells of it and
+            next() returns when it moves; 'embedded' paints it into the frames, which makes them another
+            stream than the plain ones.
         writable: maps a CUDA device's frames for writing too, for readers that refuse read-only memory, such
             as torch.as_tensor(). Whoever writes changes what every other process sees: do not.
 
