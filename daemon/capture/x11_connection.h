@@ -26,6 +26,7 @@ class X11Connection {
   X11Connection(const X11Connection&) = delete;
   X11Connection& operator=(const X11Connection&) = delete;
 
+  const std::string& name() const { return name_; }  // of the display
   xcb_connection_t* xcb() const { return xcb_; }
   const xcb_setup_t& setup() const { return *xcb_get_setup(xcb_); }
   const xcb_screen_t& screen() const { return *screen_; }

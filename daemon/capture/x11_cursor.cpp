@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace framering::daemon {
 
@@ -11,7 +12,13 @@ using proto::Result;
 
 namespace {
 
+constexpr uint8_t kBadAccess = 10;
+constexpr size_t kMaxPlaceholders = 16;
 constexpr uint32_t kSerialBits = 0x7fffffff;  // of a serial; all of them: no picture
+
+struct Disconnect {
+  void operator()(xcb_connection_t* xcb) const { xcb_disconnect(xcb); }
+};
 
 std::shared_ptr<const CursorPicture> no_picture() {
   return std::make_shared<const CursorPicture>(CursorPicture{.serial = kSerialBits});
@@ -43,23 +50,29 @@ void X11Cursor::listen() {
                                  XCB_XFIXES_CURSOR_NOTIFY_MASK_DISPLAY_CURSOR);
 }
 
+// A server with the extension SECURITY refuses the picture of a pointer whose maker has gone, xsetroot for
+// instance, while no other client has the maker's place. New clients get the lowest places that are free.
+void X11Cursor::fetch_picture() {
+  std::vector<std::unique_ptr<xcb_connection_t, Disconnect>> placeholders;
+  XcbPtr<xcb_xfixes_get_cursor_image_reply_t> reply;
+  for (bool refused = true; !reply && refused && placeholders.size() <= kMaxPlaceholders;) {
+    xcb_generic_error_t* error = nullptr;
+    const auto cookie = xcb_xfixes_get_cursor_image(connection_.xcb());
+    reply.reset(xcb_xfixes_get_cursor_image_reply(connection_.xcb(), cookie, &error));
+    const XcbPtr<xcb_generic_error_t> owner(error);
+    refused = error && error->error_code == kBadAccess;
+    if (refused) placeholders.emplace_back(xcb_connect(connection_.name().c_str(), nullptr));
+  }
+  picture_ = reply ? to_picture(*reply) : no_picture();
+  transparent_ = is_transparent(*picture_);
+}
+
 Result<Cursor> X11Cursor::query(const Geometry& geometry, int32_t origin_x, int32_t origin_y) {
   listen();
   xcb_connection_t* const xcb = connection_.xcb();
-  // Cleared before the request: a change that comes after it is fetched the next time.
-  const bool fetch = std::exchange(stale_, false);
-  const auto picture_cookie =
-      fetch ? xcb_xfixes_get_cursor_image(xcb) : xcb_xfixes_get_cursor_image_cookie_t{};
   const auto pointer_cookie = xcb_query_pointer(xcb, connection_.root());
-  if (fetch) {
-    xcb_generic_error_t* error = nullptr;
-    const XcbPtr<xcb_xfixes_get_cursor_image_reply_t> reply(
-        xcb_xfixes_get_cursor_image_reply(xcb, picture_cookie, &error));
-    const XcbPtr<xcb_generic_error_t> owner(error);
-    // A server without a pointer refuses.
-    picture_ = reply ? to_picture(*reply) : no_picture();
-    transparent_ = is_transparent(*picture_);
-  }
+  // Cleared before the request: a change that comes after it is fetched the next time.
+  if (std::exchange(stale_, false)) fetch_picture();
   const XcbPtr<xcb_query_pointer_reply_t> pointer(xcb_query_pointer_reply(xcb, pointer_cookie, nullptr));
   if (!pointer) return connection_.gone();
   Cursor cursor{pointer->root_x - origin_x, pointer->root_y - origin_y, /*visible=*/true, picture_};

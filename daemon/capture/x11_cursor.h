@@ -28,6 +28,7 @@ class X11Cursor {
 
  private:
   void listen();
+  void fetch_picture();
 
   const X11Connection& connection_;
   std::shared_ptr<const CursorPicture> picture_;

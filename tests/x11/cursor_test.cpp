@@ -5,6 +5,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "daemon/capture/x11_source.h"
 #include "tests/support/bound_source.h"
@@ -71,6 +72,21 @@ TEST_F(CursorTest, APictureHasItsSerialAndIsNotFetchedAgain) {
   EXPECT_EQ(moved.picture, first.picture) << "the same object";
   pointer_.show(random_picture(random_, 16, 16));
   EXPECT_NE(cursor_of(bound).picture->serial, first.picture->serial);
+}
+
+// As xsetroot does it. The server then refuses the picture to most.
+TEST_F(CursorTest, ThePictureOfAProgramThatHasGoneIsSeen) {
+  const BoundSource bound = open();
+  PointerPicture picture;
+  {
+    std::vector<std::unique_ptr<testing::X11Pointer>> others;
+    for (int i = 0; i < 5; ++i) others.push_back(std::make_unique<testing::X11Pointer>(server_.display()));
+    others.back()->show(random_picture(random_, 20, 20));
+    picture = others.back()->picture();
+  }
+  const Cursor cursor = cursor_of(bound);
+  EXPECT_TRUE(cursor.visible);
+  EXPECT_EQ(to_picture(cursor), picture);
 }
 
 TEST_F(CursorTest, AWhollyTransparentPictureIsAHiddenPointer) {
