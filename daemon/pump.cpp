@@ -36,7 +36,22 @@ proto::Result<std::unique_ptr<Pump>> Pump::start(Stream& stream, SourceFactory m
                                                  PoolFactory make_pool) {
   std::unique_ptr<Pump> pump(new Pump(stream, std::move(make_source), std::move(make_pool)));
   if (auto opened = pump->open_source(); !opened) return opened.error();
-  pump->thread_ = std::thread([&pump = *pump] { pump.run(); });
+  pump->thread_ = std::thread([&pump = *pump] {
+    pump.run();
+    pump.finish();
+  });
+  return pump;
+}
+
+std::unique_ptr<Pump> Pump::launch(Stream& stream, SourceFactory make_source, PoolFactory make_pool,
+                                   Opened opened) {
+  std::unique_ptr<Pump> pump(new Pump(stream, std::move(make_source), std::move(make_pool)));
+  pump->thread_ = std::thread([&pump = *pump, opened = std::move(opened)] {
+    const Status open = pump.open_source();
+    opened(open);
+    if (open) pump.run();
+    pump.finish();
+  });
   return pump;
 }
 
@@ -44,14 +59,23 @@ Pump::~Pump() {
   if (thread_.joinable()) thread_.join();
 }
 
-bool Pump::stop(const std::string& reason) {
-  std::unique_lock lock(stop_mutex_);
+void Pump::ask_to_stop(const std::string& reason) {
   if (!stopping_.exchange(true)) stop_reason_ = reason;
   stream_.wake_pump();
-  {
-    std::lock_guard source_lock(source_mutex_);
-    if (source_) source_->interrupt();
-  }
+  std::lock_guard lock(source_mutex_);
+  if (source_) source_->interrupt();
+}
+
+void Pump::ask_to_stop(const std::string& reason, std::function<void()> finished) {
+  std::lock_guard lock(stop_mutex_);
+  ask_to_stop(reason);
+  if (finished_) return finished();
+  on_finished_ = std::move(finished);
+}
+
+bool Pump::stop(const std::string& reason) {
+  std::unique_lock lock(stop_mutex_);
+  ask_to_stop(reason);
   if (!stopped_.wait_for(lock, kStopTimeout, [this] { return finished_; })) {
     thread_.detach();
     return false;
@@ -121,11 +145,15 @@ void Pump::run() {
     }
     if (!reconnect()) break;
   }
+}
+
+void Pump::finish() {
   std::lock_guard lock(stop_mutex_);
   if (epoch_) end_epoch(stop_reason_);
   drop_source();
   finished_ = true;
   stopped_.notify_all();
+  if (on_finished_) on_finished_();
 }
 
 Pump::Ending Pump::lost(const Error& error) const {
