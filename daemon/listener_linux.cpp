@@ -51,6 +51,13 @@ proto::Result<std::string> listener_at(const std::string& path) {
   return "the process " + (peer ? std::to_string(peer->pid) : std::string("of an unknown pid"));
 }
 
+// Only a refusal says that nobody listens: a full backlog, missing rights or another type of socket do not.
+bool is_stale(const sockaddr_un& address) {
+  const UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  return socket && connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
+         errno == ECONNREFUSED;
+}
+
 }  // namespace
 
 proto::Result<Listener> Listener::open(const std::string& path) {
@@ -77,7 +84,10 @@ proto::Result<Listener> Listener::open(const std::string& path) {
       return Error{ErrorCode::kAlreadyInUse, path + " is there and is no socket",
                    "remove it, or choose another path with --socket"};
     }
-    if (const auto owner = listener_at(path)) return in_use(path, *owner);
+    if (!is_stale(address)) {
+      const auto owner = listener_at(path);
+      return in_use(path, owner ? *owner : "a process that does not let us in");
+    }
     if (unlink(path.c_str()) != 0)
       return errno_error(ErrorCode::kPermissionDenied, "cannot remove " + path, errno);
   }

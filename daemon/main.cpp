@@ -34,6 +34,11 @@ enum ExitCode { kEndedBySignal = 0, kFailed = 1, kWrongConfiguration = 2, kCanno
 
 // Destroyed in the reverse order: clients first, then the streams.
 struct Daemon {
+  Daemon() = default;
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
   boost::asio::io_context io;
   std::atomic<bool> must_restart{false};
   std::optional<Quota> quota;
@@ -106,6 +111,11 @@ bool shut_down(Daemon& daemon, const std::string& reason) {
   const bool ended = !daemon.streams || daemon.streams->stop(reason);
   daemon.server.reset();
   return ended;
+}
+
+// A thread that hangs in a source still uses what it pumps into.
+Daemon::~Daemon() {
+  if (!shut_down(*this, "frameringd has failed")) std::_Exit(kFailed);
 }
 
 int fail(const proto::Error& error, ExitCode code) {

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
+#include <string>
+#include <system_error>
 #include <utility>
 
 #include "daemon/pacer.h"
@@ -36,23 +39,33 @@ proto::Result<std::unique_ptr<Pump>> Pump::start(Stream& stream, SourceFactory m
                                                  PoolFactory make_pool) {
   std::unique_ptr<Pump> pump(new Pump(stream, std::move(make_source), std::move(make_pool)));
   if (auto opened = pump->open_source(); !opened) return opened.error();
-  pump->thread_ = std::thread([&pump = *pump] {
-    pump.run();
-    pump.finish();
-  });
+  if (auto started = pump->start_thread([](Pump& running) { running.run(); }); !started)
+    return started.error();
   return pump;
 }
 
-std::unique_ptr<Pump> Pump::launch(Stream& stream, SourceFactory make_source, PoolFactory make_pool,
-                                   Opened opened) {
+proto::Result<std::unique_ptr<Pump>> Pump::launch(Stream& stream, SourceFactory make_source,
+                                                  PoolFactory make_pool, Opened opened) {
   std::unique_ptr<Pump> pump(new Pump(stream, std::move(make_source), std::move(make_pool)));
-  pump->thread_ = std::thread([&pump = *pump, opened = std::move(opened)] {
-    const Status open = pump.open_source();
+  auto started = pump->start_thread([opened = std::move(opened)](Pump& running) {
+    const Status open = running.open_source();
     opened(open);
-    if (open) pump.run();
-    pump.finish();
+    if (open) running.run();
   });
+  if (!started) return started.error();
   return pump;
+}
+
+Status Pump::start_thread(std::function<void(Pump&)> work) {
+  try {
+    thread_ = std::thread([this, work = std::move(work)] {
+      work(*this);
+      finish();
+    });
+  } catch (const std::system_error& error) {
+    return Error{ErrorCode::kOutOfMemory, std::string("cannot start a thread: ") + error.what(), {}};
+  }
+  return Ok{};
 }
 
 Pump::~Pump() {
@@ -75,6 +88,7 @@ void Pump::ask_to_stop(const std::string& reason, std::function<void()> finished
 
 bool Pump::stop(const std::string& reason) {
   std::unique_lock lock(stop_mutex_);
+  if (!thread_.joinable()) return false;
   ask_to_stop(reason);
   if (!stopped_.wait_for(lock, kStopTimeout, [this] { return finished_; })) {
     thread_.detach();
@@ -95,7 +109,7 @@ Status Pump::open_source() {
   return make_epoch(*geometry);
 }
 
-Status Pump::make_epoch(const Geometry& geometry) {
+Status Pump::make_epoch(const Geometry& geometry) try {
   const StreamOptions& options = stream_.options();
   if (auto checked = check_geometry(geometry); !checked) return checked;
   auto epoch = std::make_shared<Epoch>();
@@ -127,6 +141,8 @@ Status Pump::make_epoch(const Geometry& geometry) {
     epoch->publisher.stop();
   }
   return Ok{};
+} catch (const std::exception& error) {  // of memory or threads
+  return Error{ErrorCode::kOutOfMemory, std::string("cannot set up an epoch: ") + error.what(), {}};
 }
 
 void Pump::run() {
@@ -167,6 +183,7 @@ Pump::Ending Pump::serve() {
   bool dirty = true;
   bool must_publish = true;     // the first frame, and the first after a pause, even if nothing changed
   bool safety_pending = false;  // something was captured by damage alone since the last full capture
+  // When all was captured last, or what came after it began to be captured by damage alone.
   uint64_t last_full_ns = now_ns();
 
   while (!stopping_) {
@@ -189,7 +206,7 @@ Pump::Ending Pump::serve() {
     dirty |= events->changed;
 
     const uint64_t safety_ns = safety_pending ? last_full_ns + kSafetyIntervalNs : kNever;
-    const uint64_t due_ns = dirty ? pacer.due_ns() : safety_ns;
+    const uint64_t due_ns = dirty ? pacer.due_ns() : std::max(safety_ns, pacer.due_ns());
     const uint64_t now = now_ns();
     if (due_ns > now) {
       wait(source_->event_fd(), /*want_input=*/true, due_ns);
@@ -218,8 +235,9 @@ Pump::Ending Pump::serve() {
     stream_.captures.fetch_add(1);
     pacer.captured(now);
     dirty = false;
-    if (full) last_full_ns = now;
-    safety_pending = !full && source_->wants_safety_frames() && (safety_pending || !captured->damage.empty());
+    const bool was_pending = safety_pending;
+    safety_pending = !full && source_->wants_safety_frames() && (was_pending || !captured->damage.empty());
+    if (full || (safety_pending && !was_pending)) last_full_ns = now;
     if (captured->damage.empty() && !must_publish) {
       ring.abandon(*slot);
       ring.confirm(captured->requested_ns);
@@ -252,6 +270,7 @@ void Pump::drop_source() {
 
 bool Pump::reconnect() {
   uint64_t backoff_ns = kFirstBackoffNs;
+  std::string reason;
   while (!stopping_) {
     drop_source();
     const uint64_t retry_ns = now_ns() + backoff_ns;
@@ -260,7 +279,13 @@ bool Pump::reconnect() {
       wait(-1, false, retry_ns);
     }
     if (stopping_) return false;
-    if (const Status opened = open_source(); opened) return true;
+    const Status opened = open_source();
+    if (opened) return true;
+    if (reason != opened.error().text()) {
+      reason = opened.error().text();
+      spdlog::warn("{}: cannot be opened again yet: {}", stream_.options().source, reason);
+      stream_.set_unavailable(reason);
+    }
     backoff_ns = std::min(2 * backoff_ns, kLastBackoffNs);
   }
   return false;

@@ -34,9 +34,9 @@ class Pump {
   // Does the same in the pump's thread, which tells `opened` what came of it, once. After an error the thread
   // ends.
   using Opened = std::function<void(const proto::Status&)>;
-  static std::unique_ptr<Pump> launch(Stream& stream, SourceFactory make_source, PoolFactory make_pool,
-                                      Opened opened);
-  ~Pump();  // after stop(), `finished` or a failed launch
+  static proto::Result<std::unique_ptr<Pump>> launch(Stream& stream, SourceFactory make_source,
+                                                     PoolFactory make_pool, Opened opened);
+  ~Pump();  // after a stop() that succeeded, `finished`, or a failed launch
   Pump(const Pump&) = delete;
   Pump& operator=(const Pump&) = delete;
 
@@ -51,6 +51,7 @@ class Pump {
  private:
   Pump(Stream& stream, SourceFactory make_source, PoolFactory make_pool);
 
+  proto::Status start_thread(std::function<void(Pump&)> work);
   void ask_to_stop(const std::string& reason);
   proto::Status open_source();
   proto::Status make_epoch(const Geometry& geometry);

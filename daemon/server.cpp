@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 #include <cerrno>
 #include <chrono>
+#include <exception>
 #include <utility>
 
 #include "daemon/frame.h"
@@ -85,9 +86,13 @@ void Server::admit(UniqueFd socket) {
     [[maybe_unused]] const auto told = proto::send_packet(socket.get(), proto::encode({0, peer.error()}));
     return;
   }
-  auto session = std::make_shared<Session>(io_, *this, *std::move(peer));
-  sessions_.emplace(session.get(), session);
-  session->start();
+  try {
+    auto session = std::make_shared<Session>(io_, *this, *std::move(peer));
+    sessions_.emplace(session.get(), session);
+    session->start();
+  } catch (const std::exception& error) {  // of memory, or of descriptors to watch
+    log_.warn(std::string("cannot serve a client: ") + error.what(), now_ns());
+  }
 }
 
 proto::Result<Session::Peer> Server::check(UniqueFd& socket) {

@@ -165,7 +165,7 @@ Session::Answer Session::open(Stream& stream, const proto::OpenRequest& request)
   }
   auto ticket = host_.quota().add_stream(credentials_.uid, request.max_leases);
   if (!ticket) return refused(ticket.error());
-  auto attachment = stream.attach({credentials_.pid, request.max_leases, request.max_fps, request.wake_pipe});
+  auto attachment = stream.attach({client_key(), request.max_leases, request.max_fps, request.wake_pipe});
   if (!attachment) return refused(attachment.error());
   const Epoch& epoch = (*attachment)->epoch();
   const Reader& reader = (*attachment)->reader();
@@ -207,6 +207,12 @@ Session::Answer Session::open(Stream& stream, const proto::OpenRequest& request)
   reply.memory_handle = std::move(pixels->handle);
   opened_.emplace(reply.stream_id, Opened{*std::move(ticket), *std::move(attachment)});
   return Answer{std::move(reply), std::move(fds)};
+}
+
+uint32_t Session::client_key() {
+  // A process of another pid namespace has no pid here: such clients are told apart by their connections.
+  constexpr uint32_t kNoPid = 0x80000000;  // pids have 22 bits
+  return credentials_.pid != 0 ? credentials_.pid : kNoPid | static_cast<uint32_t>(socket_.native_handle());
 }
 
 Body Session::close(const proto::CloseRequest& request) {

@@ -83,6 +83,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<Answer> find_and_open(uint32_t request_id, const proto::OpenRequest& request);
   Answer open(Stream& stream, const proto::OpenRequest& request);
   proto::Body close(const proto::CloseRequest& request);
+  // What the ring counts this client's leases under.
+  uint32_t client_key();
   // Fails where the client has not read the message before.
   proto::Status send(uint32_t request_id, const proto::Body& body,
                      const std::vector<proto::UniqueFd>& fds = {});

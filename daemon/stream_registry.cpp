@@ -57,12 +57,14 @@ void StreamRegistry::start(Parts parts, Quota::Ticket ticket, Done done) {
   entry.stream->on_subscribers([this, &entry] { subscribers_changed(entry); });
   wait(entry, std::move(done));
   // The entry lives until its pump has ended, and the pump tells this before.
-  entry.pump = Pump::launch(*entry.stream, std::move(parts.source), std::move(parts.pool),
-                            [this, &entry, alive = std::weak_ptr(alive_)](const Status& status) {
-                              boost::asio::post(io_, [this, &entry, alive, status] {
-                                if (!alive.expired()) opened(entry, status);
-                              });
-                            });
+  auto pump = Pump::launch(*entry.stream, std::move(parts.source), std::move(parts.pool),
+                           [this, &entry, alive = std::weak_ptr(alive_)](const Status& status) {
+                             boost::asio::post(io_, [this, &entry, alive, status] {
+                               if (!alive.expired()) opened(entry, status);
+                             });
+                           });
+  if (!pump) return opened(entry, pump.error());
+  entry.pump = *std::move(pump);
 }
 
 void StreamRegistry::wait(Entry& entry, Done done) {

@@ -175,8 +175,12 @@ Result<UniqueFd> connect_socket(const std::string& path) {
   // While others fill the backlog, connect() waits its turn, this long.
   const timeval patience{5, 0};
   setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-  if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return socket;
-  const int error = errno;
+  int error = EINTR;
+  while (error == EINTR) {
+    if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
+      return socket;
+    error = errno;
+  }
   const std::string what = "cannot connect to " + path;
   if (error == EACCES || error == EPERM) return errno_error(ErrorCode::kPermissionDenied, what, error);
   return errno_error(ErrorCode::kUnavailable, what, error);

@@ -38,6 +38,10 @@ std::optional<Frame> Stream::latest(std::chrono::nanoseconds timeout,
   return core_->latest(deadline_after(timeout), on_signal);
 }
 
+bool Stream::is_current() const noexcept {
+  return core_->is_current();
+}
+
 uint64_t Stream::missed() const noexcept {
   return core_->missed();
 }

@@ -27,6 +27,7 @@ class StreamCore {
   std::optional<Frame> next(uint64_t deadline_ns, const OnSignal& on_signal, uint64_t spin_ns);
   std::optional<Frame> latest(uint64_t deadline_ns, const OnSignal& on_signal);
   void reopen();
+  bool is_current() const;
   void close() noexcept;
 
   void arm();
@@ -47,7 +48,8 @@ class StreamCore {
   // What is there now, or nothing; follows a superseded epoch. Throws what ends the waiting.
   std::optional<Frame> take(Want want);
   std::optional<Frame> lease(proto::FrameRef frame, uint32_t lease_index) const;
-  proto::FrameRef choose(Want want, uint64_t now) const;
+  // The frame to take, newer than `gone`; none if there is none yet.
+  proto::FrameRef choose(Want want, uint64_t gone, uint64_t now) const;
   void follow_or_raise();
   // Returns when take() may find something, or then.
   void watch(const EpochMapping& mapping, uint64_t until_ns) const;

@@ -113,6 +113,19 @@ TEST_F(ListenerTest, TheSocketOfAKilledDaemonIsTakenOver) {
   EXPECT_TRUE(proto::connect_socket(path_));
 }
 
+// Its lock file may be gone too: /tmp is swept.
+TEST_F(ListenerTest, ASocketWhoseOwnerLetsNobodyInIsLeftAlone) {
+  const std::string path = folder_.file("foreign");
+  const UniqueFd owner(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(bind(owner.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(listen(owner.get(), 1), 0);
+  expect_refused(path, ErrorCode::kAlreadyInUse, "in use by a process that does not let us in");
+  EXPECT_TRUE(exists(path));
+}
+
 TEST_F(ListenerTest, ADaemonThatEndsTakesItsSocketAlongAndTheNextMayStart) {
   for (int i = 0; i < 3; ++i) {
     auto listener = Listener::open(path_);

@@ -4,6 +4,7 @@ import builtins
 from collections.abc import Sequence
 from typing import Any, Literal, NoReturn
 
+import numpy.typing
 from numpy.typing import NDArray
 
 import framering._types
@@ -131,6 +132,11 @@ class Frame:
         A read-only array over the pixels, without a copy, of this shape and dtype.
 
         It keeps the pixels until it and its views are gone. InvalidArgument after release().
+        """
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> numpy.typing.NDArray[Any]:
+        """
+        For readers that want nothing but arrays in host memory. TypeError for a frame on a CUDA device.
         """
 
     @property
