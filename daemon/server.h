@@ -14,18 +14,18 @@
 #include "daemon/quota.h"
 #include "daemon/session.h"
 #include "daemon/stream.h"
+#include "daemon/stream_registry.h"
 
 namespace framering::daemon {
 
 class Server : public SessionHost {
  public:
   struct Options {
-    QuotaLimits quota;
     std::vector<uint32_t> allow_uids;  // besides the daemon's own user and root
   };
 
-  // The streams outlive the server.
-  Server(boost::asio::io_context& io, Listener listener, std::vector<Stream*> streams,
+  // Registry and quota outlive the server.
+  Server(boost::asio::io_context& io, Listener listener, StreamRegistry& streams, Quota& quota,
          const Options& options);
   ~Server() override;
   void start();
@@ -39,7 +39,7 @@ class Server : public SessionHost {
   std::string status() const;
 
   proto::ListReply list() const override;
-  proto::Result<Stream*> find_stream(const std::string& source) override;
+  void find_stream(const std::string& source, uint32_t uid, StreamRegistry::Done done) override;
   Quota& quota() override { return quota_; }
   void warn(const Session& session, const std::string& line) override;
   void remove(Session& session) override;
@@ -55,9 +55,9 @@ class Server : public SessionHost {
   boost::asio::posix::stream_descriptor acceptor_;  // the listener's; released, not closed, with this
   boost::asio::steady_timer retry_timer_;
   bool starved_ = false;  // of descriptors or memory, when it last accepted
-  const std::vector<Stream*> streams_;
+  StreamRegistry& streams_;
   const std::vector<uint32_t> allow_uids_;
-  Quota quota_;
+  Quota& quota_;
   LogLimit log_;
   std::unordered_map<const Session*, std::shared_ptr<Session>> sessions_;
 };
