@@ -31,7 +31,7 @@ using namespace framering::daemon;
 
 constexpr std::chrono::seconds kRestartDelay{1};
 
-enum ExitCode { kEndedBySignal = 0, kFailed = 1, kWrongConfiguration = 2, kCannotStart = 3 };
+enum ExitCode { kEnded = 0, kFailed = 1, kWrongConfiguration = 2, kCannotStart = 3 };
 
 // Destroyed in the reverse order: clients first, then pumps, then what they pump into.
 struct Daemon {
@@ -63,6 +63,18 @@ proto::Status add_stream(Daemon& daemon, const std::string& name, const Config& 
   return proto::Ok{};
 }
 
+Server::Options server_options(Daemon& daemon, const Config& config) {
+  Server::Options options{config.quota, config.allow_uids};
+  if (config.exit_when_idle_s) {
+    options.idle_time = std::chrono::seconds(*config.exit_when_idle_s);
+    options.on_idle = [&daemon] {
+      spdlog::info("no client: ending");
+      daemon.io.stop();
+    };
+  }
+  return options;
+}
+
 proto::Status set_up(Daemon& daemon, const Config& config) {
   // The socket first: a second daemon is refused before it takes memory or asks anything of a display.
   auto listener = Listener::open(config.socket.empty() ? proto::default_socket_path() : config.socket);
@@ -73,8 +85,7 @@ proto::Status set_up(Daemon& daemon, const Config& config) {
   std::vector<Stream*> streams;
   for (const auto& stream : daemon.streams) streams.push_back(stream.get());
   spdlog::info("frameringd {} serves {}", FRAMERING_VERSION, listener->path());
-  daemon.server.emplace(daemon.io, *std::move(listener), std::move(streams),
-                        Server::Options{config.quota, config.allow_uids});
+  daemon.server.emplace(daemon.io, *std::move(listener), std::move(streams), server_options(daemon, config));
   daemon.server->start();
   return proto::Ok{};
 }
@@ -126,8 +137,8 @@ int run(const Config& config, char* const* arguments) {
     ending.clear();  // from here on a signal ends the process as it stands
     return restart(*daemon, arguments);
   }
-  if (!shut_down(*daemon, "frameringd was stopped")) std::_Exit(kEndedBySignal);
-  return kEndedBySignal;
+  if (!shut_down(*daemon, "frameringd was stopped")) std::_Exit(kEnded);
+  return kEnded;
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "client/src/connection_core.h"
 #include "client/src/epoch_mapping.h"
+#include "client/src/wake_set.h"
 #include "framering/frame.h"
 #include "framering/types.h"
 #include "proto/shm_layout.h"
@@ -26,28 +27,32 @@ class StreamCore {
 
   std::optional<Frame> next(uint64_t deadline_ns, const OnSignal& on_signal, uint64_t spin_ns);
   std::optional<Frame> latest(uint64_t deadline_ns, const OnSignal& on_signal);
+  std::optional<Frame> find(uint64_t sequence);
   void reopen();
   void close() noexcept;
 
-  void arm();
-  void drain();
-  int wake_fd() const;
+  int wake_fd();
+  void arm() const;
+  void drain() const;
 
   uint64_t missed() const { return missed_.load(std::memory_order_relaxed); }
   const OpenOptions& options() const { return options_; }
   EpochInfo info() const { return mapping()->info(); }
+  uint32_t leases_held() const { return mapping()->leases_taken(); }
 
  private:
   enum class Want { kNext, kLatest };
 
   std::shared_ptr<EpochMapping> mapping() const;
-  std::shared_ptr<EpochMapping> wakeable() const;  // throws without OpenOptions::wake_fd
   std::shared_ptr<EpochMapping> open_epoch() const;
+  void attach(std::shared_ptr<EpochMapping> mapping);  // locked
+  void check_wakeable() const;                         // locked; throws without wake_fd()
   std::optional<Frame> wait_for(Want want, uint64_t deadline_ns, const OnSignal& on_signal, uint64_t spin_ns);
   // What is there now, or nothing; follows a superseded epoch. Throws what ends the waiting.
   std::optional<Frame> take(Want want);
   std::optional<Frame> lease(proto::FrameRef frame, uint32_t lease_index) const;
   proto::FrameRef choose(Want want, uint64_t now) const;
+  [[noreturn]] void raise_lease_limit() const;
   void follow_or_raise();
   // Returns when take() may find something, or then.
   void watch(const EpochMapping& mapping, uint64_t until_ns) const;
@@ -63,6 +68,7 @@ class StreamCore {
 
   mutable std::mutex mutex_;
   std::shared_ptr<EpochMapping> mapping_;  // null once closed
+  std::optional<WakeSet> wake_set_;        // with OpenOptions::wake_fd, or since wake_fd()
   uint64_t last_sequence_ = 0;             // the newest frame that next() has returned
   uint64_t last_capture_ns_ = 0;
 };
