@@ -22,7 +22,7 @@ _WAIT_SECONDS = 5.0
 # After this long without a frame our own screenshots may be what holds the ring's slots.
 _PATIENCE_SECONDS = 0.1
 # One for the screenshot that the caller still has while he takes the next; tensors on a GPU live longer.
-_HOST_LEASES, _DEVICE_LEASES = 2, 4
+_HOST_LEASES, _DEVICE_LEASES = 2, 3
 _DEPTHS = {"XRGB2101010": 30, "RGB565": 16}
 
 
