@@ -66,7 +66,18 @@ void StreamCore::attach(std::shared_ptr<EpochMapping> mapping) {
     // Whoever armed the epoch before is about to look at this one.
     if (mapping_) mapping->lease_page().armed.store(1, std::memory_order_seq_cst);
   }
+  std::erase_if(earlier_, [](const auto& one) { return one.expired(); });
+  if (mapping_) earlier_.push_back(mapping_);
   mapping_ = std::move(mapping);
+}
+
+uint32_t StreamCore::leases_held() const {
+  std::lock_guard lock(mutex_);
+  uint32_t count = mapping_ ? mapping_->leases_taken() : 0;
+  for (const auto& one : earlier_) {
+    if (const auto mapping = one.lock()) count += mapping->leases_taken();
+  }
+  return count;
 }
 
 std::shared_ptr<EpochMapping> StreamCore::mapping() const {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 #include "client/src/connection_core.h"
 #include "client/src/epoch_mapping.h"
@@ -38,7 +39,7 @@ class StreamCore {
   uint64_t missed() const { return missed_.load(std::memory_order_relaxed); }
   const OpenOptions& options() const { return options_; }
   EpochInfo info() const { return mapping()->info(); }
-  uint32_t leases_held() const { return mapping()->leases_taken(); }
+  uint32_t leases_held() const;
 
  private:
   enum class Want { kNext, kLatest };
@@ -67,9 +68,10 @@ class StreamCore {
   std::atomic<uint64_t> missed_{0};
 
   mutable std::mutex mutex_;
-  std::shared_ptr<EpochMapping> mapping_;  // null once closed
-  std::optional<WakeSet> wake_set_;        // with OpenOptions::wake_fd, or since wake_fd()
-  uint64_t last_sequence_ = 0;             // the newest frame that next() has returned
+  std::shared_ptr<EpochMapping> mapping_;             // null once closed
+  std::vector<std::weak_ptr<EpochMapping>> earlier_;  // whose frames may still be held
+  std::optional<WakeSet> wake_set_;                   // with OpenOptions::wake_fd, or since wake_fd()
+  uint64_t last_sequence_ = 0;                        // the newest frame that next() has returned
   uint64_t last_capture_ns_ = 0;
 };
 

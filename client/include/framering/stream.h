@@ -57,7 +57,7 @@ class FRAMERING_API Stream {
   PixelFormat format() const;
   Memory memory() const;
   uint64_t epoch() const;
-  uint32_t leases_held() const;  // of the newest epoch, with those on their way back
+  uint32_t leases_held() const;  // with those on their way back
   std::chrono::milliseconds lease_time() const;
   const OpenOptions& options() const noexcept;
 

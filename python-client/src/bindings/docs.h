@@ -181,7 +181,7 @@ inline constexpr char kFind[] = R"(The frame with this sequence, or None once it
 
 It does not count for next() and latest().)";
 inline constexpr char kStats[] =
-    R"(How the frames came that this stream has returned; see StreamStats. StreamClosed after close().)";
+    R"(How the frames came that this stream has returned; see StreamStats.)";
 inline constexpr char kPoll[] = "Stream.next(0), or None if there is none.";
 inline constexpr char kWakeFd[] =
     R"(A descriptor that is readable once something came after arm(), and after close().)";

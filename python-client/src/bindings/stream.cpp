@@ -149,7 +149,7 @@ nb::object stats(const PyStream& self) {
   const StreamStats& stats = self.stats();
   return nb::module_::import_("framering._types")
       .attr("StreamStats")(stats.frames(), stats.fps(), stats.age_ms(0.5), stats.age_ms(0.99),
-                           self.native().missed(), self.attached().leases_held());
+                           self.native().missed(), self.native().leases_held());
 }
 
 std::string repr(const PyStream& self) {

@@ -16,9 +16,10 @@ _waiting: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, list[as
 
 async def next_frame(stream: _core.Stream, timeout: float | None = None) -> _core.Frame:
     """Stream.next_async()."""
+    # A source that is always ahead must not starve the loop.
+    await asyncio.sleep(0)
     frame = _core.poll(stream)
     if frame is not None:
-        await asyncio.sleep(0)  # a source that is always ahead must not starve the loop
         return frame
     if timeout is None:
         return await _wait(stream)
