@@ -20,14 +20,20 @@ class Publisher {
   // Pump thread. The control page changed: whoever waits is woken soon. Several changes may become one
   // wake-up.
   void notify();
+  // Pump thread. The newest frame was confirmed up to this moment: only who asked for one up to then is
+  // woken.
+  void notify_confirmed(uint64_t until_ns);
   // Pump thread. Wakes everybody once more and ends the thread; idempotent.
   void stop();
 
  private:
   void run();
+  void wake_thread();
 
   const ReaderTable& readers_;
-  std::atomic<uint32_t> generation_{0};
+  std::atomic<uint32_t> generation_{0};  // moves with each call
+  std::atomic<uint32_t> changes_{0};     // for everybody
+  std::atomic<uint64_t> confirmed_ns_{0};
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };

@@ -22,6 +22,10 @@ Error out_of_order(const std::string& what) {
   return Error{ErrorCode::kProtocol, what, {}};
 }
 
+Error not_open(uint32_t stream_id) {
+  return Error{ErrorCode::kNotFound, "stream " + std::to_string(stream_id) + " is not open here", {}};
+}
+
 }  // namespace
 
 Session::Session(boost::asio::io_context& io, SessionHost& host, Peer peer)
@@ -107,6 +111,7 @@ Body Session::answer(const Body& request, std::vector<UniqueFd>& fds) {
   if (std::holds_alternative<proto::ListRequest>(request)) return host_.list();
   if (const auto* to_open = std::get_if<proto::OpenRequest>(&request)) return open(*to_open, fds);
   if (const auto* to_close = std::get_if<proto::CloseRequest>(&request)) return close(*to_close);
+  if (const auto* to_confirm = std::get_if<proto::ConfirmRequest>(&request)) return confirm(*to_confirm);
   return out_of_order("a client sends requests only");
 }
 
@@ -181,11 +186,18 @@ Body Session::open(const proto::OpenRequest& request, std::vector<UniqueFd>& fds
 }
 
 Body Session::close(const proto::CloseRequest& request) {
-  if (opened_.erase(request.stream_id) == 0) {
-    return Error{
-        ErrorCode::kNotFound, "stream " + std::to_string(request.stream_id) + " is not open here", {}};
-  }
+  if (opened_.erase(request.stream_id) == 0) return not_open(request.stream_id);
   return proto::CloseReply{};
+}
+
+Body Session::confirm(const proto::ConfirmRequest& request) {
+  const auto opened = opened_.find(request.stream_id);
+  if (opened == opened_.end()) return not_open(request.stream_id);
+  if (request.at_ns > now_ns()) {
+    return Error{ErrorCode::kInvalidArgument, "at_ns is in the future", "ask when that moment has come"};
+  }
+  opened->second.attachment->ask_confirmation(request.at_ns);
+  return proto::ConfirmReply{};
 }
 
 proto::Status Session::send(uint32_t request_id, const Body& body, const std::vector<UniqueFd>& fds) {
@@ -225,7 +237,7 @@ std::vector<proto::ClientInfo> Session::clients_of(const Stream& stream) const {
     const Reader& reader = opened.attachment->reader();
     clients.push_back({credentials_.pid, credentials_.uid, name_,
                        static_cast<uint16_t>(reader.leases_claimed()), reader.drops_caused.load(),
-                       reader.leases_broken.load()});
+                       reader.leases_broken.load(), reader.confirmations_asked.load()});
   }
   return clients;
 }

@@ -32,6 +32,7 @@ struct Epoch {
   std::unique_ptr<Ring> ring;
   ReaderTable readers;
   Publisher publisher{readers};
+  std::atomic<bool> confirmation_wanted{false};  // by a reader, since the pump last looked
 };
 
 class Stream;
@@ -47,6 +48,10 @@ class Attachment {
   Stream& stream() const { return stream_; }
   const Epoch& epoch() const { return *epoch_; }
   const Reader& reader() const { return *reader_; }
+
+  // Io thread. The client waits for a frame that shows the source at this moment, which is now at the latest.
+  // Any number of such wishes wake the pump once until it looks.
+  void ask_confirmation(uint64_t at_ns);
 
   // The client cannot ask for frames any more: its leases hold until it is dead, but nothing is captured for
   // it.

@@ -20,6 +20,13 @@ Attachment::~Attachment() {
   stream_.wake_pump();
 }
 
+void Attachment::ask_confirmation(uint64_t at_ns) {
+  reader_->confirmations_asked.fetch_add(1, std::memory_order_relaxed);
+  if (at_ns <= reader_->asked_ns.load()) return;
+  reader_->asked_ns.store(at_ns);
+  if (!epoch_->confirmation_wanted.exchange(true)) stream_.wake_pump();
+}
+
 void Attachment::unsubscribe() {
   reader_->subscribed.store(false);
   stream_.wake_pump();

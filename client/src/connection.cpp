@@ -29,7 +29,7 @@ StreamInfo to_public(proto::StreamInfo&& from) {
   info.client_count = from.client_count;
   for (proto::ClientInfo& client : from.clients) {
     info.clients.push_back({client.pid, client.uid, std::move(client.name), client.leases_held,
-                            client.drops_caused, client.leases_broken});
+                            client.drops_caused, client.leases_broken, client.confirmations_asked});
   }
   return info;
 }

@@ -55,6 +55,7 @@ def test_list_as_json_has_every_field(socket: Path) -> None:
             "leases_held": 1,
             "drops_caused": 0,
             "leases_broken": 0,
+            "confirmations_asked": 0,
         }
         assert still == {
             "source": STILL,

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 import torch
 from conftest import Daemon, frameringd
-from frames import Program, leases_held, run, wait_until
 from framering.mss import MSS, Monitor, Region, ScreenShot, ScreenShotCPU, ScreenShotError, Size
+from frames import Program, leases_held, run, wait_until
 from screens import desktop, paint, show_noise, split
 
 WIDTH, HEIGHT = 320, 200
@@ -126,7 +126,9 @@ def test_to_numpy(
         np.testing.assert_array_equal(array, expected)
 
 
-@pytest.mark.parametrize("dtype", [None, torch.uint8, torch.float16, torch.bfloat16, torch.float64, torch.int32])
+@pytest.mark.parametrize(
+    "dtype", [None, torch.uint8, torch.float16, torch.bfloat16, torch.float64, torch.int32]
+)
 @pytest.mark.parametrize("layout", ["HWC", "CHW"])
 def test_to_torch(shot: ScreenShot, noise: np.ndarray[Any, Any], layout: str, dtype: Any) -> None:
     expected = cut(noise, PART)[..., 2::-1].astype(np.float64)
@@ -213,13 +215,15 @@ def test_any_buffer_of_bytes_will_do() -> None:
 
 
 def test_a_grab_is_never_older_than_the_call(sct: MSS, display: str, noise: np.ndarray[Any, Any]) -> None:
-    with desktop("64x48x24", "#000000") as other:
-        with frameringd("--source", "screen", "--display", other) as daemon:
-            with MSS(socket=daemon.socket, display=other) as grabber:
-                for number in range(40):
-                    color = (number * 5 % 256, number * 11 % 256, number * 3 % 256)
-                    paint(other, "#{:02x}{:02x}{:02x}".format(*color))
-                    assert grabber.grab((3, 4, 13, 14)).pixel(9, 9) == color
+    with (
+        desktop("64x48x24", "#000000") as other,
+        frameringd("--source", "screen", "--display", other) as daemon,
+        MSS(socket=daemon.socket, display=other) as grabber,
+    ):
+        for number in range(40):
+            color = (number * 5 % 256, number * 11 % 256, number * 3 % 256)
+            paint(other, "#{:02x}{:02x}{:02x}".format(*color))
+            assert grabber.grab((3, 4, 13, 14)).pixel(9, 9) == color
 
 
 def test_a_still_desktop_is_grabbed_without_being_captured_again(sct: MSS, daemon: Daemon) -> None:
@@ -433,7 +437,9 @@ def test_after_the_daemons_end_the_next_grab_tries_again(display: str, noise: np
 def test_depths_that_mss_refuses_are_refused(start_daemon: Callable[..., Daemon]) -> None:
     with desktop("64x48x16", "#000000") as shallow:
         socket = start_daemon("--source", "screen", "--display", shallow).socket
-        with pytest.raises(ScreenShotError, match="Only screens of color depth 24 or 32 are supported, not 16"):
+        with pytest.raises(
+            ScreenShotError, match="Only screens of color depth 24 or 32 are supported, not 16"
+        ):
             MSS(socket=socket)
 
 

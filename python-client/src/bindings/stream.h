@@ -4,6 +4,7 @@
 #include <nanobind/nanobind.h>
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,6 +41,7 @@ class PyStream {
 
   // Another stream of the same source, in order.
   PyStream every() const;
+  PyFrame wait_until(std::optional<uint64_t> capture_ns, std::optional<double> timeout);
 
   void reopen();
   void close();

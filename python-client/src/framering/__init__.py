@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 
 from framering import _core, _daemon
+from framering._contact_sheet import contact_sheet
 from framering._core import Connection, Frame, Stream
 from framering._errors import (
     Disconnected,
@@ -27,6 +28,7 @@ from framering._errors import (
     Unavailable,
 )
 from framering._handle import FrameHandle
+from framering._show import show
 from framering._tensors import to_cupy, to_jax, to_numpy, to_tensorflow, to_torch
 from framering._types import (
     Channels,
@@ -72,7 +74,9 @@ __all__ = [
     "Unavailable",
     "__version__",
     "connect",
+    "contact_sheet",
     "open",
+    "show",
     "to_cupy",
     "to_jax",
     "to_numpy",

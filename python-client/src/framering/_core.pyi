@@ -57,6 +57,14 @@ class Frame:
         """When readers could first see the frame, in time.monotonic_ns()."""
 
     @property
+    def confirmed_ns(self) -> int:
+        """
+        Until when the source was known to show this frame when it was taken, in time.monotonic_ns().
+
+        At least capture_ns; later where the daemon has confirmed that nothing changed.
+        """
+
+    @property
     def format(self) -> framering._types.PixelFormat:
         """
         Named by the order of the bytes in memory; packed formats by their little-endian word.
@@ -267,6 +275,18 @@ class Stream:
         Waits, timeout seconds at most, only while the stream has none. Raises as next() does.
         """
 
+    def wait_until(self, capture_ns: int | None = None, timeout: float | None = 5.0) -> Frame:
+        """
+        The newest frame, once it shows the source as it was at capture_ns or later.
+
+        capture_ns is a time.monotonic_ns(); None: now. After an action at that moment it is a frame with its
+        effect, and Frame.confirmed_ns proves it. A frame that was captured after the moment comes by itself;
+        an unchanged source is not captured again but asked, through the daemon, whether it has changed. A
+        change that is held back by a rate cap is captured as soon as the daemon's own max_fps allows. Waits,
+        timeout seconds at most, for a moment in the future too; with 0 it takes what is known already and
+        asks nobody. Raises as next() does.
+        """
+
     def __iter__(self) -> Stream: ...
 
     def __next__(self) -> Frame:
@@ -315,9 +335,7 @@ class Stream:
 
     @property
     def stats(self) -> framering._types.StreamStats:
-        """
-        How the frames came that this stream has returned; see StreamStats. StreamClosed after close().
-        """
+        """How the frames came that this stream has returned; see StreamStats."""
 
     @property
     def source(self) -> str:

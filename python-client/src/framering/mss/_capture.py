@@ -111,7 +111,8 @@ class Capture:
         patience = _PATIENCE_SECONDS
         while True:
             try:
-                return _fresh_frame(stream, since, min(patience, max(0.0, end - time.monotonic())))
+                wait = min(patience, max(0.0, end - time.monotonic()))
+                return stream.wait_until(since, wait) if since else stream.latest(wait)
             except LeaseLimit:
                 if not self._give_back():
                     raise
@@ -145,14 +146,3 @@ def _check_display(display: str, captured: tuple[int, int]) -> None:
             f"{captured[0]}x{captured[1]}",
             details={"hint": "name the socket of the daemon that captures this display"},
         )
-
-
-def _fresh_frame(stream: _core.Stream, since: int, timeout: float) -> _core.Frame:
-    """The first frame that shows the desktop as it was at ``since`` (time.monotonic_ns()) or later."""
-    frame = stream.latest(timeout)
-    if frame.capture_ns >= since:
-        return frame
-    try:
-        return stream.next(min(timeout, 0.06))
-    except TimeoutError:
-        return frame
