@@ -10,8 +10,6 @@ from framering import _core
 from framering._errors import NotFound
 from framering._types import Memory
 
-_LEASES = 16
-
 _streams: dict[tuple[str, str, str, int], _core.Stream] = {}
 _lock = threading.Lock()
 
@@ -34,7 +32,7 @@ class FrameHandle:
         """The frame, leased by this process.
 
         ``stream``: one of the same source to take it from; otherwise one that the process keeps open for
-        this, with 16 leases. Raises NotFound if the frame is gone, and what open() raises.
+        this, with two leases. Raises NotFound if the frame is gone, and what open() raises.
         """
         found = (stream if stream is not None else self._stream()).find(self.sequence)
         if found is None:
@@ -53,7 +51,7 @@ class FrameHandle:
             if stream is None or stream.closed:
                 for known in [k for k in _streams if k[:3] == key[:3]]:
                     _streams.pop(known).close()
-                stream = _core.connect(self.socket).open(self.source, self.memory, max_leases=_LEASES)
+                stream = _core.connect(self.socket).open(self.source, self.memory)
                 _streams[key] = stream
             return stream
 
