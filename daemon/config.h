@@ -42,6 +42,8 @@ struct Config {
   std::string log_level = "info";
   std::vector<uint32_t> allow_uids;  // who may attach besides the daemon's own user and root
   QuotaLimits quota;
+
+  friend bool operator==(const Config&, const Config&) = default;
 };
 
 // The command line asked for a text (--help, --version) and nothing else.
@@ -54,6 +56,9 @@ proto::Result<std::variant<Config, PrintAndExit>> parse_config(int argc, const c
 
 // The defaults, changed by a TOML file.
 proto::Result<Config> read_config_file(const std::string& path);
+
+// What such a file may hold: "slots", "quota.clients", "stream.source" and so on.
+std::vector<std::string> config_keys();
 
 // One value each, with its range; both the command line and the file go through these.
 proto::Status set_sources(Config& config, std::vector<std::string> sources);

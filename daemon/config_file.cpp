@@ -135,14 +135,16 @@ std::function<Status(const toml::node&)> memory(MemoryChoice& to) {
   return value_of<std::string>("a string", [&to](const std::string& name) { return set_memory(to, name); });
 }
 
+std::vector<Key> stream_keys(std::string& source, MemoryChoice& choice) {
+  return {{"source", text(source)}, {"memory", memory(choice)}};
+}
+
 // A [[stream]]: one more source, perhaps with memory of its own.
 Status add_stream(const toml::table& table, const std::string& path, Config& config,
                   std::vector<std::string>& added) {
   std::string source;
   MemoryChoice choice;
-  if (auto applied = apply(table, {{"source", text(source)}, {"memory", memory(choice)}}, path); !applied) {
-    return applied;
-  }
+  if (auto applied = apply(table, stream_keys(source, choice), path); !applied) return applied;
   if (source.empty()) return at(path, table.source(), "stream: it needs a source = \"...\"");
   if (table.contains("memory")) config.stream_memory[source] = choice;
   added.push_back(source);
@@ -175,6 +177,18 @@ std::vector<Key> top_keys(Config& config, const std::string& path, std::vector<s
   };
 }
 
+void add_names(const std::vector<Key>& keys, const std::string& prefix, std::vector<std::string>& names) {
+  std::string source;
+  MemoryChoice choice;
+  for (const Key& key : keys) {
+    if (key.set) {
+      names.push_back(prefix + key.name);
+    } else {
+      add_names(key.each ? stream_keys(source, choice) : key.table, key.name + ".", names);
+    }
+  }
+}
+
 // toml++ would take a folder for an empty file, and does not say why one cannot be read.
 proto::Result<std::string> read_text(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"), std::fclose);
@@ -191,6 +205,13 @@ proto::Result<std::string> read_text(const std::string& path) {
 }
 
 }  // namespace
+
+std::vector<std::string> config_keys() {
+  Config config;
+  std::vector<std::string> added, names;
+  add_names(top_keys(config, {}, added), {}, names);
+  return names;
+}
 
 proto::Result<Config> read_config_file(const std::string& path) {
   const auto text = read_text(path);

@@ -36,7 +36,7 @@ Ending EpochLoop::run() {
     if (auto ending = look()) return *std::move(ending);
     // Who waits for a frame gets it as soon as the stream's own cap allows, whatever rate the readers want.
     pacer_.set_fps(waited_for_ ? stream_.options().max_fps : stream_.wanted_fps(epoch_));
-    const uint64_t due_ns = dirty_ ? pacer_.due_ns() : safety_ns();
+    const uint64_t due_ns = dirty_ ? pacer_.due_ns() : std::max(safety_ns(), pacer_.due_ns());
     const uint64_t now = now_ns();
     if (due_ns > now) {
       wait(std::min(due_ns, next_look_ns()));
@@ -113,8 +113,9 @@ std::optional<Ending> EpochLoop::capture(uint64_t now) {
   stream_.captures.fetch_add(1);
   pacer_.captured(now);
   dirty_ = waited_for_ = false;
-  if (full) last_full_ns_ = now;
-  safety_pending_ = !full && source_.wants_safety_frames() && (safety_pending_ || !captured->damage.empty());
+  const bool was_pending = safety_pending_;
+  safety_pending_ = !full && source_.wants_safety_frames() && (was_pending || !captured->damage.empty());
+  if (full || (safety_pending_ && !was_pending)) last_full_ns_ = now;
   if (captured->damage.empty() && !must_publish_) {
     ring_.abandon(*slot);
     confirm(captured->requested_ns);

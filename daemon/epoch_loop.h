@@ -55,6 +55,7 @@ class EpochLoop {
   bool dirty_ = true;
   bool must_publish_ = true;     // the first frame, and the first after a pause, even if nothing changed
   bool safety_pending_ = false;  // something was captured by damage alone since the last full capture
+  // When all was captured last, or what came after it began to be captured by damage alone.
   uint64_t last_full_ns_;
   bool waited_for_ = false;  // somebody wants the frame that is due
   uint64_t next_confirmation_ns_ = 0;

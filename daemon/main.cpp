@@ -21,7 +21,9 @@
 #include "daemon/platform.h"
 #include "daemon/pump.h"
 #include "daemon/server.h"
+#include "daemon/service_manager.h"
 #include "daemon/stream.h"
+#include "daemon/supervision.h"
 #include "proto/channel.h"
 
 namespace {
@@ -35,11 +37,17 @@ enum ExitCode { kEnded = 0, kFailed = 1, kWrongConfiguration = 2, kCannotStart =
 
 // Destroyed in the reverse order: clients first, then pumps, then what they pump into.
 struct Daemon {
+  Daemon() = default;
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
   boost::asio::io_context io;
   std::atomic<bool> must_restart{false};
   std::vector<std::unique_ptr<Stream>> streams;
   std::vector<std::unique_ptr<Pump>> pumps;
   std::optional<Server> server;
+  std::optional<Supervision> supervision;
 };
 
 proto::Status add_stream(Daemon& daemon, const std::string& name, const Config& config) {
@@ -75,9 +83,16 @@ Server::Options server_options(Daemon& daemon, const Config& config) {
   return options;
 }
 
+proto::Result<Listener> open_listener(const Config& config) {
+  auto passed = take_passed_socket();
+  if (!passed) return passed.error();
+  if (*passed) return Listener::adopt(*std::move(passed));
+  return Listener::open(config.socket.empty() ? proto::default_socket_path() : config.socket);
+}
+
 proto::Status set_up(Daemon& daemon, const Config& config) {
   // The socket first: a second daemon is refused before it takes memory or asks anything of a display.
-  auto listener = Listener::open(config.socket.empty() ? proto::default_socket_path() : config.socket);
+  auto listener = open_listener(config);
   if (!listener) return listener.error();
   for (const std::string& name : config.sources) {
     if (auto added = add_stream(daemon, name, config); !added) return added;
@@ -87,15 +102,23 @@ proto::Status set_up(Daemon& daemon, const Config& config) {
   spdlog::info("frameringd {} serves {}", FRAMERING_VERSION, listener->path());
   daemon.server.emplace(daemon.io, *std::move(listener), std::move(streams), server_options(daemon, config));
   daemon.server->start();
+  daemon.supervision.emplace(daemon.io, *daemon.server);
+  daemon.supervision->start();
   return proto::Ok{};
 }
 
 // Tells the clients, then lets go of everything. False if a source hangs where nothing can end it.
 bool shut_down(Daemon& daemon, const std::string& reason) {
+  daemon.supervision.reset();
   bool ended = true;
   for (const auto& pump : daemon.pumps) ended &= pump->stop(reason);
   daemon.server.reset();
   return ended;
+}
+
+// A thread that hangs in a source still uses what it pumps into.
+Daemon::~Daemon() {
+  if (!shut_down(*this, "frameringd has failed")) std::_Exit(kFailed);
 }
 
 int fail(const proto::Error& error, ExitCode code) {
@@ -108,6 +131,7 @@ int fail(const proto::Error& error, ExitCode code) {
 int restart(Daemon& daemon, char* const* arguments) {
   spdlog::warn("a GPU is lost to this process: starting anew");
   shut_down(daemon, "frameringd starts anew, because a GPU was lost");
+  hand_on_passed_socket();
   // A device that is lost again and again must not keep the machine busy.
   std::this_thread::sleep_for(kRestartDelay);
   restart_process(arguments);
@@ -137,6 +161,7 @@ int run(const Config& config, char* const* arguments) {
     ending.clear();  // from here on a signal ends the process as it stands
     return restart(*daemon, arguments);
   }
+  tell_stopping("Telling the clients");
   if (!shut_down(*daemon, "frameringd was stopped")) std::_Exit(kEnded);
   return kEnded;
 }

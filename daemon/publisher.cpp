@@ -28,6 +28,11 @@ void Publisher::wake_thread() {
   generation_.notify_one();
 }
 
+void Publisher::ask_for_life() {
+  heartbeat_.ask();
+  wake_thread();
+}
+
 void Publisher::stop() {
   stopping_.store(true);
   notify();
@@ -45,10 +50,12 @@ void Publisher::run() {
     // In this order: a stop() in between moves the generation after it, so the next wait returns at once.
     seen = generation_.load(std::memory_order_seq_cst);
     last = stopping_.load();
+    heartbeat_.answer();
     const uint32_t changes = changes_.load();
     const bool everybody = std::exchange(seen_changes, changes) != changes;
     const uint64_t confirmed_ns = confirmed_ns_.load();
     const uint64_t answered_ns = std::exchange(seen_confirmed_ns, confirmed_ns);
+    if (!everybody && answered_ns == confirmed_ns && !last) continue;
     const auto readers = readers_.snapshot();
     // Starts with another client each time: nobody is always the last to be woken.
     const size_t count = readers->size();

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
+#include <string>
+#include <system_error>
 #include <utility>
 
 #include "daemon/epoch_loop.h"
@@ -34,7 +37,11 @@ proto::Result<std::unique_ptr<Pump>> Pump::start(Stream& stream, SourceFactory m
                                                  PoolFactory make_pool) {
   std::unique_ptr<Pump> pump(new Pump(stream, std::move(make_source), std::move(make_pool)));
   if (auto opened = pump->open_source(); !opened) return opened.error();
-  pump->thread_ = std::thread([&pump = *pump] { pump.run(); });
+  try {
+    pump->thread_ = std::thread([&pump = *pump] { pump.run(); });
+  } catch (const std::system_error& error) {
+    return Error{ErrorCode::kOutOfMemory, std::string("cannot start a thread: ") + error.what(), {}};
+  }
   return pump;
 }
 
@@ -44,6 +51,7 @@ Pump::~Pump() {
 
 bool Pump::stop(const std::string& reason) {
   std::unique_lock lock(stop_mutex_);
+  if (!thread_.joinable()) return false;
   if (!stopping_.exchange(true)) stop_reason_ = reason;
   stream_.wake_pump();
   {
@@ -69,7 +77,7 @@ Status Pump::open_source() {
   return make_epoch(*geometry);
 }
 
-Status Pump::make_epoch(const Geometry& geometry) {
+Status Pump::make_epoch(const Geometry& geometry) try {
   const StreamOptions& options = stream_.options();
   if (auto checked = check_geometry(geometry); !checked) return checked;
   auto epoch = std::make_shared<Epoch>();
@@ -101,6 +109,8 @@ Status Pump::make_epoch(const Geometry& geometry) {
     epoch->publisher.stop();
   }
   return Ok{};
+} catch (const std::exception& error) {  // of memory or threads
+  return Error{ErrorCode::kOutOfMemory, std::string("cannot set up an epoch: ") + error.what(), {}};
 }
 
 void Pump::run() {
@@ -141,6 +151,7 @@ void Pump::drop_source() {
 
 bool Pump::reconnect() {
   uint64_t backoff_ns = kFirstBackoffNs;
+  std::string reason;
   while (!stopping_) {
     drop_source();
     const uint64_t retry_ns = now_ns() + backoff_ns;
@@ -149,7 +160,13 @@ bool Pump::reconnect() {
       wait_for_fds(stream_.wake_fd(), -1, false, retry_ns);
     }
     if (stopping_) return false;
-    if (const Status opened = open_source(); opened) return true;
+    const Status opened = open_source();
+    if (opened) return true;
+    if (reason != opened.error().text()) {
+      reason = opened.error().text();
+      spdlog::warn("{}: cannot be opened again yet: {}", stream_.options().source, reason);
+      stream_.set_unavailable(reason);
+    }
     backoff_ns = std::min(2 * backoff_ns, kLastBackoffNs);
   }
   return false;

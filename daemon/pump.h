@@ -27,7 +27,7 @@ class Pump {
   // The stream outlives the pump.
   static proto::Result<std::unique_ptr<Pump>> start(Stream& stream, SourceFactory make_source,
                                                     PoolFactory make_pool);
-  ~Pump();  // after stop()
+  ~Pump();  // after a stop() that succeeded
   Pump(const Pump&) = delete;
   Pump& operator=(const Pump&) = delete;
 

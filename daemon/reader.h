@@ -18,7 +18,7 @@
 namespace framering::daemon {
 
 struct ReaderOptions {
-  uint32_t client = 0;  // pid: a client may attach several times, and they count together
+  uint32_t client = 0;  // a process: it may attach several times, and its leases count together
   uint32_t max_leases = proto::kDefaultLeases;
   double max_fps = 0;  // 0 = as the stream
   bool wake_pipe = false;

@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 #include <cerrno>
 #include <chrono>
+#include <exception>
 #include <utility>
 
 #include "daemon/frame.h"
@@ -99,9 +100,13 @@ void Server::admit(UniqueFd socket) {
     [[maybe_unused]] const auto told = proto::send_packet(socket.get(), proto::encode({0, peer.error()}));
     return;
   }
-  auto session = std::make_shared<Session>(io_, *this, *std::move(peer));
-  sessions_.emplace(session.get(), session);
-  session->start();
+  try {
+    auto session = std::make_shared<Session>(io_, *this, *std::move(peer));
+    sessions_.emplace(session.get(), session);
+    session->start();
+  } catch (const std::exception& error) {  // of memory, or of descriptors to watch
+    log_.warn(std::string("cannot serve a client: ") + error.what(), now_ns());
+  }
 }
 
 proto::Result<Session::Peer> Server::check(UniqueFd& socket) {
@@ -141,6 +146,27 @@ proto::ListReply Server::list() const {
     reply.streams.push_back(std::move(info));
   }
   return reply;
+}
+
+std::vector<std::string> Server::silent_streams() {
+  std::vector<std::string> silent;
+  for (Stream* stream : streams_) {
+    if (!stream->is_alive()) silent.push_back(stream->options().source);
+    stream->ask_for_life();
+  }
+  return silent;
+}
+
+std::string Server::status() const {
+  std::string text = std::to_string(sessions_.size()) + (sessions_.size() == 1 ? " client" : " clients");
+  for (const Stream* stream : streams_) {
+    const proto::StreamInfo info = stream->info();
+    text += "; " + info.source + ": ";
+    text += info.available ? std::to_string(info.width) + "x" + std::to_string(info.height) + ", " +
+                                 std::string(proto::memory_name(info.memory)) + " memory"
+                           : "unavailable, " + info.reason;
+  }
+  return text;
 }
 
 proto::Result<Stream*> Server::find_stream(const std::string& source) {

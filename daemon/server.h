@@ -39,6 +39,10 @@ class Server : public SessionHost {
   // Takes on a connected socket, as accepting it would.
   void admit(proto::UniqueFd socket);
   size_t session_count() const { return sessions_.size(); }
+  // The streams whose threads have not answered since the last call, and asks them anew.
+  std::vector<std::string> silent_streams();
+  // What the daemon does, in a line.
+  std::string status() const;
 
   proto::ListReply list() const override;
   proto::Result<Stream*> find_stream(const std::string& source) override;

@@ -141,8 +141,7 @@ Body Session::open(const proto::OpenRequest& request, std::vector<UniqueFd>& fds
   }
   auto ticket = host_.quota().add_stream(credentials_.uid, request.max_leases);
   if (!ticket) return ticket.error();
-  auto attachment =
-      (*stream)->attach({credentials_.pid, request.max_leases, request.max_fps, request.wake_pipe});
+  auto attachment = (*stream)->attach({client_key(), request.max_leases, request.max_fps, request.wake_pipe});
   if (!attachment) return attachment.error();
   const Epoch& epoch = (*attachment)->epoch();
   const Reader& reader = (*attachment)->reader();
@@ -183,6 +182,12 @@ Body Session::open(const proto::OpenRequest& request, std::vector<UniqueFd>& fds
   reply.memory_handle = std::move(pixels->handle);
   opened_.emplace(reply.stream_id, Opened{*std::move(ticket), *std::move(attachment)});
   return reply;
+}
+
+uint32_t Session::client_key() {
+  // A process of another pid namespace has no pid here: such clients are told apart by their connections.
+  constexpr uint32_t kNoPid = 0x80000000;  // pids have 22 bits
+  return credentials_.pid != 0 ? credentials_.pid : kNoPid | static_cast<uint32_t>(socket_.native_handle());
 }
 
 Body Session::close(const proto::CloseRequest& request) {

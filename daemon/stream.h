@@ -8,6 +8,7 @@
 #include <mutex>
 #include <string>
 
+#include "daemon/heartbeat.h"
 #include "daemon/memory/pool.h"
 #include "daemon/publisher.h"
 #include "daemon/reader.h"
@@ -74,6 +75,11 @@ class Stream {
   proto::Result<std::unique_ptr<Attachment>> attach(const ReaderOptions& options);
   proto::StreamInfo info() const;  // without clients
 
+  // The watchdog. Whether the pump and the publisher have answered since they were last asked; they answer
+  // when they come round, which they are woken for.
+  void ask_for_life();
+  bool is_alive() const;
+
   // Pump.
   void set_epoch(std::shared_ptr<Epoch> epoch);
   void set_unavailable(std::string reason);
@@ -83,7 +89,8 @@ class Stream {
   // The rate that the subscribers ask for together, capped by the stream's own; 0 = no cap.
   double wanted_fps(const Epoch& epoch) const;
 
-  // Readable when subscribers came or went, or wake_pump() was called; drained by the pump.
+  // Readable when subscribers came or went, or wake_pump() was called; drained by the pump each time that it
+  // comes round, which is its sign of life.
   int wake_fd() const { return wake_fd_.get(); }
   void wake_pump();
   void drain_wake_fd();
@@ -97,6 +104,7 @@ class Stream {
 
   const StreamOptions options_;
   proto::UniqueFd wake_fd_;
+  Heartbeat pump_heartbeat_;
   mutable std::mutex mutex_;
   std::shared_ptr<Epoch> epoch_;
   std::string unavailable_ = "the source is not open yet";

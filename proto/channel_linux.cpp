@@ -175,19 +175,36 @@ Result<UniqueFd> connect_socket(const std::string& path) {
   // While others fill the backlog, connect() waits its turn, this long.
   const timeval patience{5, 0};
   setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-  if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return socket;
-  const int error = errno;
+  int error = EINTR;
+  while (error == EINTR) {
+    if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
+      return socket;
+    error = errno;
+  }
   const std::string what = "cannot connect to " + path;
   if (error == EACCES || error == EPERM) return errno_error(ErrorCode::kPermissionDenied, what, error);
   return errno_error(ErrorCode::kUnavailable, what, error);
 }
+
+namespace {
+
+constexpr const char* kSystemSocket = "/run/framering/socket";
+
+}  // namespace
 
 std::string default_socket_path() {
   if (const char* path = std::getenv("FRAMERING_SOCKET"); path && *path) return path;
   if (const char* folder = std::getenv("XDG_RUNTIME_DIR"); folder && *folder) {
     return std::string(folder) + "/framering/socket";
   }
-  return "/run/framering/socket";
+  return kSystemSocket;
+}
+
+std::string find_socket_path() {
+  std::string path = default_socket_path();
+  const char* named = std::getenv("FRAMERING_SOCKET");
+  const bool chosen = named && *named;
+  return chosen || access(path.c_str(), F_OK) == 0 || access(kSystemSocket, F_OK) != 0 ? path : kSystemSocket;
 }
 
 }  // namespace framering::proto

@@ -18,7 +18,7 @@ constexpr const char* kFooter = R"(Examples:
   framering watch                     how fast frames arrive
   framering mss -m 1 -o one.png       as python-mss's command does, by the Python package
 
-The socket is --socket, else $FRAMERING_SOCKET, else framering/socket in $XDG_RUNTIME_DIR, else
+The socket is --socket, else $FRAMERING_SOCKET, else framering/socket in $XDG_RUNTIME_DIR if it is there, else
 /run/framering/socket. `framering COMMAND --help` tells of a command.
 
 Exit codes:

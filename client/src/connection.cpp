@@ -42,7 +42,7 @@ Connection& Connection::operator=(Connection&&) noexcept = default;
 Connection::~Connection() = default;
 
 Connection Connection::connect(const std::string& socket_path, const std::string& client_name) {
-  const std::string path = socket_path.empty() ? proto::default_socket_path() : socket_path;
+  const std::string path = socket_path.empty() ? proto::find_socket_path() : socket_path;
   return Connection(internal::value_or_raise(internal::ConnectionCore::connect(path, client_name)));
 }
 

@@ -42,6 +42,10 @@ std::optional<Frame> Stream::find(uint64_t sequence) {
   return core_->find(sequence);
 }
 
+bool Stream::is_current() const noexcept {
+  return core_->is_current();
+}
+
 std::optional<Frame> Stream::wait_until(uint64_t capture_ns, std::chrono::nanoseconds timeout,
                                         const std::function<bool()>& on_signal) {
   return core_->wait_until(capture_ns, deadline_after(timeout), on_signal);

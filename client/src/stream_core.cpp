@@ -24,6 +24,8 @@ namespace {
 constexpr int kMarkedLooks = 1000;
 // A device that gives a lease back wakes nobody.
 constexpr uint64_t kLeasePollNs = 100'000;
+// A signal that comes just before the sleep interrupts nothing.
+constexpr uint64_t kSignalPollNs = 1'000'000'000;
 
 proto::OpenRequest make_request(const OpenOptions& options, bool wake_pipe) {
   return {options.source, static_cast<proto::MemoryKind>(options.memory),
@@ -32,6 +34,12 @@ proto::OpenRequest make_request(const OpenOptions& options, bool wake_pipe) {
 
 StreamState state_of(const EpochMapping& mapping) {
   return static_cast<StreamState>(mapping.control().state.load(std::memory_order_seq_cst));
+}
+
+void wake_sleepers(const EpochMapping& mapping) {
+  std::atomic<uint32_t>& word = mapping.lease_page().wake_word;
+  word.fetch_add(1, std::memory_order_seq_cst);
+  wake_all(word);
 }
 
 void check_options(const OpenOptions& options) {
@@ -164,14 +172,16 @@ bool StreamCore::sleep_on(EpochMapping& mapping, uint32_t word, uint64_t deadlin
                           const OnSignal& on_signal) {
   std::atomic<uint32_t>& wake_word = mapping.lease_page().wake_word;
   sleepers_.fetch_add(1);
-  const Woken woken = wait_on(wake_word, word, deadline_ns);
+  const Woken woken =
+      wait_on(wake_word, word, on_signal ? std::min(deadline_ns, now_ns() + kSignalPollNs) : deadline_ns);
   // The daemon wakes one; whoever else of us sleeps is ours to wake.
   if (sleepers_.fetch_sub(1) > 1 && woken == Woken::kWoken) wake_all(wake_word);
-  return woken != Woken::kInterrupted || !on_signal || on_signal();
+  return woken == Woken::kWoken || !on_signal || on_signal();
 }
 
 std::optional<Frame> StreamCore::take(const Want& want) {
   std::lock_guard lock(mutex_);
+  uint64_t gone = 0;  // frames up to this one cannot be had any more
   for (;;) {
     check_usable();
     if (connection_->lost()) {
@@ -183,7 +193,7 @@ std::optional<Frame> StreamCore::take(const Want& want) {
     // epoch's.
     const bool drain = want.unseen && options_.mode == Mode::every;
     const proto::Newest chosen = state == StreamState::kLive || state == StreamState::kStale || drain
-                                     ? choose(want, now_ns())
+                                     ? choose(want, gone, now_ns())
                                      : proto::Newest{};
     if (!chosen.frame) {
       if (state == StreamState::kLive || state == StreamState::kStale) return std::nullopt;
@@ -196,7 +206,10 @@ std::optional<Frame> StreamCore::take(const Want& want) {
       raise_lease_limit();
     }
     auto frame = lease(chosen, *lease_index);
-    if (!frame) continue;  // overwritten meanwhile: there is a newer one
+    if (!frame) {
+      gone = chosen.frame.sequence;
+      continue;
+    }
     if (want.unseen || options_.mode == Mode::latest) {
       const uint64_t sequence = frame->sequence();
       // Pacing passes frames over in order: those were not missed.
@@ -210,16 +223,16 @@ std::optional<Frame> StreamCore::take(const Want& want) {
   }
 }
 
-proto::Newest StreamCore::choose(const Want& want, uint64_t now) const {
+proto::Newest StreamCore::choose(const Want& want, uint64_t gone, uint64_t now) const {
   const uint32_t slot_count = mapping_->info().slot_count;
   const proto::Newest newest = proto::newest(mapping_->control());
-  if (newest.frame.slot >= slot_count || !newest.frame) return {};
+  if (newest.frame.slot >= slot_count || newest.frame.sequence <= gone) return {};
   if (!want.unseen) return newest.confirmed_ns >= want.confirmed_ns ? newest : proto::Newest{};
   if (newest.frame.sequence <= last_sequence_) return {};
   const uint64_t due_ns = last_capture_ns_ + interval_ns_;
   if (interval_ns_ > 0 && now < due_ns) return {};
   if (options_.mode == Mode::latest || last_sequence_ == 0) return newest;
-  FrameRef frame = proto::oldest_since(&mapping_->control(), slot_count, last_sequence_ + 1);
+  FrameRef frame = proto::oldest_since(&mapping_->control(), slot_count, std::max(last_sequence_, gone) + 1);
   // Paced: frames closer than the interval are passed over, but never the newest.
   while (frame && interval_ns_ > 0 && frame.sequence < newest.frame.sequence &&
          mapping_->slot(frame.slot).capture_requested_ns.load(std::memory_order_relaxed) < due_ns) {
@@ -287,8 +300,18 @@ void StreamCore::follow_or_raise() {
 
 void StreamCore::reopen() {
   check_usable();
-  std::lock_guard lock(mutex_);
-  attach(open_epoch());
+  std::shared_ptr<EpochMapping> old;
+  {
+    std::lock_guard lock(mutex_);
+    old = mapping_;
+    attach(open_epoch());
+  }
+  if (old) wake_sleepers(*old);
+}
+
+bool StreamCore::is_current() const {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  return lock && mapping_ && state_of(*mapping_) != StreamState::kSuperseded;
 }
 
 void StreamCore::close() noexcept {
@@ -299,9 +322,7 @@ void StreamCore::close() noexcept {
     mapping.swap(mapping_);
     if (wake_set_) wake_set_->close();
   }
-  if (!mapping) return;
-  mapping->lease_page().wake_word.fetch_add(1, std::memory_order_seq_cst);
-  wake_all(mapping->lease_page().wake_word);
+  if (mapping) wake_sleepers(*mapping);
 }
 
 int StreamCore::wake_fd() {

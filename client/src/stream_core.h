@@ -32,6 +32,7 @@ class StreamCore {
   std::optional<Frame> find(uint64_t sequence);
   std::optional<Frame> wait_until(uint64_t capture_ns, uint64_t deadline_ns, const OnSignal& on_signal);
   void reopen();
+  bool is_current() const;
   void close() noexcept;
 
   int wake_fd();
@@ -60,7 +61,8 @@ class StreamCore {
   // What is there now, or nothing; follows a superseded epoch. Throws what ends the waiting.
   std::optional<Frame> take(const Want& want);
   std::optional<Frame> lease(const proto::Newest& chosen, uint32_t lease_index) const;
-  proto::Newest choose(const Want& want, uint64_t now) const;
+  // The frame to take, newer than `gone`; none if there is none yet.
+  proto::Newest choose(const Want& want, uint64_t gone, uint64_t now) const;
   [[noreturn]] void raise_lease_limit() const;
   void follow_or_raise();
   // Returns when take() may find something, or then.

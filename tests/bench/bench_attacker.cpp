@@ -1,7 +1,13 @@
-// A client that is as much of a burden as it can be without just burning the processor: it pins every
-// frame that it can and has a thousand sleepers on its wake word.
+// A client that is as much of a burden as it can be without just burning the processor, as another user where
+// it is started by root.
 //
-//   bench_attacker SOCKET SOURCE SECONDS
+//   bench_attacker KIND SOCKET SOURCE SECONDS
+//
+// KIND: pins      every frame that it can, and has a thousand sleepers on its wake word
+//       connects  and hangs up, again and again
+//       requests  lists and opens and closes, each as soon as the last is answered
+//       mute      asks and never reads what it is told, until it is dropped, again and again
+#include <grp.h>
 #include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -11,6 +17,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <map>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -21,30 +29,38 @@ namespace {
 
 using framering::proto::FdRole;
 using framering::proto::FrameRef;
+using framering::testing::RawClient;
+namespace proto = framering::proto;
 
+constexpr uid_t kForeigner = 65534;
 // As many as a client may have of the default ring, by each of two attachments.
 constexpr uint16_t kLeases = 3;
 
-struct Attachment {
-  framering::testing::RawClient client;
-  framering::proto::LeasePage* page;
-  const framering::proto::ControlPage* control;
+struct Target {
+  std::string socket, source;
+  std::chrono::steady_clock::time_point end;
 
-  Attachment(const char* socket, const char* source) : client(socket) {
-    const auto reply = client.open(source, kLeases);
+  bool goes_on() const { return std::chrono::steady_clock::now() < end; }
+};
+
+struct Attachment {
+  RawClient client;
+  proto::LeasePage* page;
+  const proto::ControlPage* control;
+
+  explicit Attachment(const Target& target) : client(target.socket) {
+    const auto reply = client.open(target.source, kLeases);
     const auto map = [&](FdRole role, size_t bytes, int protection) {
       return mmap(nullptr, bytes, protection, MAP_SHARED, client.fd(reply, role), 0);
     };
-    page = static_cast<framering::proto::LeasePage*>(
-        map(FdRole::kLease, framering::proto::kLeaseBytes, PROT_READ | PROT_WRITE));
-    control = static_cast<const framering::proto::ControlPage*>(
-        map(FdRole::kControl, reply.control_bytes, PROT_READ));
+    page = static_cast<proto::LeasePage*>(map(FdRole::kLease, proto::kLeaseBytes, PROT_READ | PROT_WRITE));
+    control = static_cast<const proto::ControlPage*>(map(FdRole::kControl, reply.control_bytes, PROT_READ));
   }
 };
 
-void attack(const char* socket, const char* source, double seconds) {
-  Attachment attachments[] = {{socket, source}, {socket, source}};
-  framering::proto::LeasePage* page = attachments[0].page;
+void pins(const Target& target) {
+  Attachment attachments[] = {Attachment(target), Attachment(target)};
+  proto::LeasePage* page = attachments[0].page;
   for (int i = 0; i < 1000; ++i) {
     std::thread([page] {
       for (;;) {
@@ -53,29 +69,64 @@ void attack(const char* socket, const char* source, double seconds) {
       }
     }).detach();
   }
-  const framering::proto::ControlPage* control = attachments[0].control;
-  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
-  while (std::chrono::steady_clock::now() < end) {
+  const proto::ControlPage* control = attachments[0].control;
+  while (target.goes_on()) {
     for (uint32_t slot = 0; slot < control->slot_count; ++slot) {
       attachments[slot / kLeases % 2].page->leases[slot % kLeases].store(
-          FrameRef{framering::proto::slot_headers(control)[slot].sequence.load(), slot}.pack());
+          FrameRef{proto::slot_headers(control)[slot].sequence.load(), slot}.pack());
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  std::_Exit(0);  // with its thousand threads
 }
+
+void connects(const Target& target) {
+  while (target.goes_on()) [[maybe_unused]] const auto socket = proto::connect_socket(target.socket);
+}
+
+void requests(const Target& target) {
+  RawClient client(target.socket);
+  client.ask<proto::Welcome>(proto::Hello{proto::kProtocolVersion, "requests"});
+  while (target.goes_on()) {
+    client.ask<proto::ListReply>(proto::ListRequest{});
+    const auto opened = client.ask<proto::OpenReply>(
+        proto::OpenRequest{target.source, proto::MemoryKind::kAuto, kLeases, 0, false});
+    client.ask<proto::CloseReply>(proto::CloseRequest{opened.stream_id});
+  }
+}
+
+void mute(const Target& target) {
+  while (target.goes_on()) {
+    try {
+      RawClient client(target.socket);
+      client.ask<proto::Welcome>(proto::Hello{proto::kProtocolVersion, "mute"});
+      while (target.goes_on()) client.send(proto::ListRequest{});
+    } catch (const std::exception&) {  // dropped, or too often: again
+    }
+  }
+}
+
+const std::map<std::string, void (*)(const Target&)> kKinds = {
+    {"pins", pins}, {"connects", connects}, {"requests", requests}, {"mute", mute}};
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    std::fprintf(stderr, "usage: bench_attacker SOCKET SOURCE SECONDS\n");
+  if (argc != 5 || !kKinds.contains(argv[1])) {
+    std::fprintf(stderr, "usage: bench_attacker pins|connects|requests|mute SOCKET SOURCE SECONDS\n");
     return 2;
   }
+  if (geteuid() == 0 && (setgroups(0, nullptr) != 0 || setgid(kForeigner) != 0 || setuid(kForeigner) != 0)) {
+    std::perror("bench_attacker: cannot become another user");
+    return 1;
+  }
+  const std::chrono::duration<double> length(std::atof(argv[4]));
+  const auto end = std::chrono::steady_clock::now() +
+                   std::chrono::duration_cast<std::chrono::steady_clock::duration>(length);
   try {
-    attack(argv[1], argv[2], std::atof(argv[3]));
+    kKinds.at(argv[1])({argv[2], argv[3], end});
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench_attacker: %s\n", error.what());
+    std::_Exit(1);
   }
-  return 1;
+  std::_Exit(0);  // with the threads of `pins`
 }

@@ -78,6 +78,15 @@ TEST_F(ThreadsTest, ClosingAStreamWakesEveryWaiter) {
   }
 }
 
+// Who sleeps on the old epoch's page is woken as well.
+TEST_F(ThreadsTest, ClosingAReopenedStreamWakesWhoWaitedBefore) {
+  Stream still = open_still();
+  expect_waiters_get(ErrorCode::disconnected, still, [&] {
+    still.reopen();
+    still.close();
+  });
+}
+
 TEST_F(ThreadsTest, TheDaemonsDeathWakesEveryWaiterOfEveryStream) {
   Stream one = open_still();
   Stream other = open_still();

@@ -1,6 +1,7 @@
 #include "daemon/memory/cuda_pool.h"
 #include "daemon/memory/host_pool.h"
 #include "tests/conformance/pool_cases.h"
+#include "tests/support/gpu_process.h"
 
 namespace framering::testing {
 
@@ -12,7 +13,8 @@ PoolCase on_first_device(const std::string& name, proto::MemoryKind kind) {
             const auto place = daemon::find_cuda_place(kind, "");
             if (!place) return place.error();
             return daemon::create_cuda_pool(*place, geometry, slot_count);
-          }};
+          },
+          need_gpu};
 }
 
 }  // namespace

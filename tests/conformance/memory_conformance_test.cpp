@@ -71,7 +71,10 @@ class Slots {
   std::unique_ptr<Pool> pool_;
 };
 
-class MemoryConformance : public ::testing::TestWithParam<PoolCase> {};
+class MemoryConformance : public ::testing::TestWithParam<PoolCase> {
+ protected:
+  void SetUp() override { GetParam().need(); }
+};
 
 TEST_P(MemoryConformance, SlotsHoldAFrameEachAndAreMappable) {
   in_process({}, [] {

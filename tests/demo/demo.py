@@ -45,7 +45,9 @@ class Report:
 
 
 def start_daemon(processes: Processes, display: str, socket: Path) -> framering.Connection:
-    daemon = processes.start("frameringd", ["frameringd", "--display", display, "--socket", str(socket)])
+    # The pictures are looked at by the CPU.
+    command = ["frameringd", "--display", display, "--socket", str(socket), "--memory", "host"]
+    daemon = processes.start("frameringd", command)
     while True:
         try:
             return framering.connect(socket)

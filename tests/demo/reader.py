@@ -12,7 +12,6 @@ import framering
 import numpy
 from PIL import Image
 
-PILLOW_MODES = {"BGRX8888": "BGRX", "RGBX8888": "RGBX"}
 COMPARED_BYTES = 8 << 20
 
 
@@ -23,9 +22,7 @@ def checksum(frame: framering.Frame) -> int:
 
 
 def write_png(frame: framering.Frame, path: str) -> None:
-    mode = PILLOW_MODES[str(frame.format)]
-    size = (frame.width, frame.height)
-    Image.frombuffer("RGB", size, frame.numpy(), "raw", mode, frame.stride).save(path)
+    Image.fromarray(frame.to_numpy(channels="RGB", layout="HWC", dtype="uint8")).save(path)
 
 
 def main() -> None:

@@ -21,10 +21,9 @@
 
 #include "framering/framering.h"
 #include "tests/support/bound_source.h"
-#include "tests/support/child.h"
 #include "tests/support/daemon_process.h"
 #include "tests/support/device_frame.h"
-#include "tests/support/in_process.h"
+#include "tests/support/gpu_process.h"
 #include "tests/support/seed.h"
 #include "tests/support/x11_desktop.h"
 #include "tests/support/xvfb.h"
@@ -38,7 +37,6 @@ using ::testing::HasSubstr;
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* kSource = "test:320x240@240";
-constexpr uid_t kNobody = 65534;
 
 // What `work` throws; fails if it throws nothing.
 std::optional<Error> error_of(const std::function<void()>& work) {
@@ -102,7 +100,10 @@ void expect_intact_frames(Stream& stream, int count) {
   }
 }
 
-class CudaStreamTest : public ::testing::TestWithParam<const char*> {};
+class CudaStreamTest : public ::testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override { need_gpu(); }
+};
 
 TEST_P(CudaStreamTest, FramesAreReadInDeviceMemory) {
   in_process({}, [] {
@@ -117,10 +118,7 @@ TEST_P(CudaStreamTest, FramesAreReadInDeviceMemory) {
     EXPECT_EQ(frame->data(), nullptr);
     EXPECT_EQ(frame->device(), 0);
     ASSERT_NE(frame->device_pointer(), 0u);
-    const auto copy = pixels_of(*frame);
-    // NOLINTNEXTLINE(performance-no-int-to-ptr): of this driver, device pointers are host addresses
-    const auto* device_memory = reinterpret_cast<const std::byte*>(frame->device_pointer());
-    EXPECT_EQ(std::memcmp(device_memory, copy.data(), copy.size()), 0);
+    EXPECT_TRUE(barcode_of(*frame));
     EXPECT_TRUE(frame->valid());
     expect_intact_frames(stream, 100);
   });
@@ -141,6 +139,28 @@ TEST_P(CudaStreamTest, SeveralClientsOfSeveralUsersReadTheSameFrames) {
     EXPECT_EQ(first.wait(), 0);
     EXPECT_EQ(second.wait(), 0);
     EXPECT_EQ(foreign.wait(), 0);
+  });
+}
+
+TEST_F(GpuTest, SixteenClientsReadTwoStreams) {
+  in_process({}, [] {
+    const DaemonProcess daemon({},
+                               "[[stream]]\nsource = \"test:320x240@60\"\nmemory = \"cuda\"\n"
+                               "[[stream]]\nsource = \"test:101x77@60\"\nmemory = \"cuda-ipc\"\n");
+    std::vector<Child> clients;
+    for (int i = 0; i < 16; ++i) {
+      clients.emplace_back([&] {
+        Connection connection = Connection::connect(daemon.socket());
+        Stream one = connection.open({.source = "test:320x240@60", .memory = Memory::cuda});
+        Stream other = connection.open({.source = "test:101x77@60", .memory = Memory::cuda_ipc});
+        for (int round = 0; round < 5 && !::testing::Test::HasFailure(); ++round) {
+          expect_intact_frames(one, 10);
+          expect_intact_frames(other, 10);
+        }
+        return ::testing::Test::HasFailure() ? 1 : 0;
+      });
+    }
+    for (Child& client : clients) EXPECT_EQ(client.wait(), 0);
   });
 }
 
@@ -205,11 +225,29 @@ TEST_P(CudaStreamTest, AResizeIsFollowedAndWhatIsHeldStaysReadable) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, CudaStreamTest, ::testing::Values("cuda", "cuda-ipc"), [](const auto& info) {
-  return std::string(info.param) == "cuda" ? "cuda" : "cuda_ipc";
-});
+// What only the fake driver's machine shows: its device pointers are host addresses.
+class CudaStreamFakeTest : public CudaStreamTest {};
 
-TEST(CudaDevices, AStreamIsOnTheDeviceThatItsConfigurationNames) {
+TEST_P(CudaStreamFakeTest, TheDevicePointerIsThatOfThePixels) {
+  in_process({}, [] {
+    const DaemonProcess daemon({"--source", kSource, "--memory", GetParam()});
+    Stream stream = Connection::connect(daemon.socket()).open({.source = kSource});
+    const auto frame = stream.next(10s);
+    ASSERT_TRUE(frame);
+    const auto copy = pixels_of(*frame);
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): see above
+    const auto* device_memory = reinterpret_cast<const std::byte*>(frame->device_pointer());
+    EXPECT_EQ(std::memcmp(device_memory, copy.data(), copy.size()), 0);
+  });
+}
+
+std::string kind_name(const ::testing::TestParamInfo<const char*>& info) {
+  return std::string(info.param) == "cuda" ? "cuda" : "cuda_ipc";
+}
+INSTANTIATE_TEST_SUITE_P(Kinds, CudaStreamFakeTest, ::testing::Values("cuda", "cuda-ipc"), kind_name);
+INSTANTIATE_TEST_SUITE_P(Kinds, CudaStreamTest, ::testing::Values("cuda", "cuda-ipc"), kind_name);
+
+TEST(CudaDevicesFake, AStreamIsOnTheDeviceThatItsConfigurationNames) {
   in_process({{"FAKE_CUDA_DEVICES", "2"}}, [] {
     char path[] = "/tmp/framering-config-XXXXXX";
     close(mkstemp(path));
@@ -232,7 +270,7 @@ TEST(CudaDevices, AStreamIsOnTheDeviceThatItsConfigurationNames) {
   });
 }
 
-TEST(CudaDevices, AnotherDeviceThanTheCallersIsAnErrorThatNamesBoth) {
+TEST(CudaDevicesFake, AnotherDeviceThanTheCallersIsAnErrorThatNamesBoth) {
   in_process({{"FAKE_CUDA_DEVICES", "2"}}, [] {
     const DaemonProcess daemon({"--source", kSource, "--memory", "cuda:1"});
     Connection connection = Connection::connect(daemon.socket());
@@ -244,7 +282,7 @@ TEST(CudaDevices, AnotherDeviceThanTheCallersIsAnErrorThatNamesBoth) {
   });
 }
 
-TEST(CudaDevices, ADeviceThatTheClientDoesNotSeeIsAnErrorThatSaysWhy) {
+TEST(CudaDevicesFake, ADeviceThatTheClientDoesNotSeeIsAnErrorThatSaysWhy) {
   in_process({{"FAKE_CUDA_DEVICES", "2"}}, [] {
     const DaemonProcess daemon({"--source", kSource, "--memory", "cuda:1"});
     setenv("CUDA_VISIBLE_DEVICES", "0", 1);
@@ -256,7 +294,7 @@ TEST(CudaDevices, ADeviceThatTheClientDoesNotSeeIsAnErrorThatSaysWhy) {
   });
 }
 
-TEST(CudaDevices, HostMemoryIsOnNoDevice) {
+TEST(CudaDevicesFake, HostMemoryIsOnNoDevice) {
   in_process({}, [] {
     const DaemonProcess daemon({"--source", kSource});
     const auto error =
@@ -267,14 +305,14 @@ TEST(CudaDevices, HostMemoryIsOnNoDevice) {
   });
 }
 
-TEST(CudaDevices, AutoIsDeviceMemoryWhereThereIsADevice) {
+TEST(CudaDevicesFake, AutoIsDeviceMemoryWhereThereIsADevice) {
   in_process({}, [] {
     const DaemonProcess daemon({"--source", kSource, "--memory", "auto"});
     EXPECT_EQ(Connection::connect(daemon.socket()).list().at(0).memory, Memory::cuda);
   });
 }
 
-TEST(CudaDevices, WithoutAUsableDriverAutoIsHostMemory) {
+TEST(CudaDevicesFake, WithoutAUsableDriverAutoIsHostMemory) {
   const NoDriver none;
   const std::vector<std::pair<const char*, std::string>> cases[] = {
       {{"LD_LIBRARY_PATH", none.folder()}}, {{"FAKE_CUDA_NO_DEVICE", "1"}}, {{"FAKE_CUDA_NO_VMM", "1"}}};
@@ -293,7 +331,7 @@ TEST(CudaDevices, WithoutAUsableDriverAutoIsHostMemory) {
   }
 }
 
-TEST(CudaDevices, WithoutAUsableDriverCudaIsRefusedWithWhatIsMissing) {
+TEST(CudaDevicesFake, WithoutAUsableDriverCudaIsRefusedWithWhatIsMissing) {
   const NoDriver none;
   const auto expect_refusal = [](const std::string& variables, const std::string& memory,
                                  const std::string& text) {
@@ -308,7 +346,7 @@ TEST(CudaDevices, WithoutAUsableDriverCudaIsRefusedWithWhatIsMissing) {
   expect_refusal("FAKE_CUDA_MEMORY_MB=1", "cuda", "6 slots of 320x240 take 2 MiB");
 }
 
-TEST(CudaDevices, AClientWithoutADriverIsToldWhereTheFramesAre) {
+TEST(CudaDevicesFake, AClientWithoutADriverIsToldWhereTheFramesAre) {
   in_process({}, [] {
     const DaemonProcess daemon({"--source", kSource, "--memory", "cuda"});
     const NoDriver none;
@@ -320,7 +358,7 @@ TEST(CudaDevices, AClientWithoutADriverIsToldWhereTheFramesAre) {
   });
 }
 
-TEST(CudaDevices, TheCommandGrabsFromDeviceMemory) {
+TEST(CudaDevicesFake, TheCommandGrabsFromDeviceMemory) {
   in_process({}, [] {
     const DaemonProcess daemon({"--source", kSource, "--memory", "cuda"});
     const auto [code, text] =

@@ -8,13 +8,13 @@
 #include <fstream>
 #include <string>
 
-#include "tests/fake_cuda/gpu_process.h"
+#include "tests/support/gpu_process.h"
 
-namespace fake_cuda {
+namespace framering::testing {
 namespace {
 
-using framering::proto::find_cuda_device;
-using framering::proto::uuid_text;
+using proto::find_cuda_device;
+using proto::uuid_text;
 
 // A file that goes with the test.
 class File {
@@ -83,7 +83,7 @@ TEST(FakeCudaDriver, ImportsNeedTheDeviceOfTheMemory) {
       EXPECT_EQ(gpu.driver.cuMemImportFromShareableHandle.raw(&handle, shared,
                                                               CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR),
                 CUDA_ERROR_INVALID_DEVICE);
-      return testing::Test::HasFailure() ? 1 : 0;
+      return ::testing::Test::HasFailure() ? 1 : 0;
     });
     const Gpu gpu;
     int fd = -1;
@@ -150,7 +150,7 @@ TEST(FakeCudaDriver, ForkedChildIsRefused) {
       EXPECT_EQ(gpu.driver.cuMemAlloc.raw(&address, 8), CUDA_ERROR_NOT_INITIALIZED);
       EXPECT_EQ(gpu.driver.cuStreamSynchronize.raw(gpu.stream), CUDA_ERROR_NOT_INITIALIZED);
       EXPECT_EQ(gpu.driver.cuDriverGetVersion.raw(&count), CUDA_SUCCESS);
-      return testing::Test::HasFailure() ? 1 : 0;
+      return ::testing::Test::HasFailure() ? 1 : 0;
     });
     EXPECT_EQ(child.wait(), 0);
     EXPECT_NE(gpu.allocate(8), 0u) << "the parent goes on";
@@ -221,7 +221,7 @@ TEST(FakeCudaFault, QueuedWorkOfALostDeviceIsSkipped) {
     std::memset(words, 0, 4096);
     must(gpu.driver.cuMemHostRegister(words, 4096, 0));
     const auto address = reinterpret_cast<CUdeviceptr>(words);
-    ASSERT_EQ(gpu.launch("fake_gate", GateArguments{words}, gpu.stream), CUDA_SUCCESS);
+    ASSERT_EQ(gpu.launch("test_gate", GateArguments{words}, gpu.stream), CUDA_SUCCESS);
     must(gpu.driver.cuStreamWriteValue64(gpu.stream, address + 8, 1, 0));
     control.write("cuMemAlloc=700");
     CUdeviceptr memory = 0;
@@ -237,11 +237,11 @@ TEST(FakeCudaFault, CallsAreRecorded) {
   in_process({{"FAKE_CUDA_LOG", log.path()}}, [] {
     const Gpu gpu;
     gpu.fill(gpu.allocate(8), 1, 8);
-    gpu.launch("fake_delay", DelayArguments{0}, gpu.stream);
+    gpu.launch("test_delay", DelayArguments{0}, gpu.stream);
   });
   const std::string text = log.text();
   for (const char* line :
-       {" cuMemAlloc\n", " cuMemsetD8Async\n", " cuLaunchKernel\n", " kernel fake_delay\n"})
+       {" cuMemAlloc\n", " cuMemsetD8Async\n", " cuLaunchKernel\n", " kernel test_delay\n"})
     EXPECT_NE(text.find(line), std::string::npos) << line << "is not in\n" << text;
   EXPECT_EQ(text.find("cuMemCreate"), std::string::npos);
 }
@@ -260,4 +260,4 @@ TEST(FakeCudaFault, SenselessRequestsEndTheProcess) {
 }
 
 }  // namespace
-}  // namespace fake_cuda
+}  // namespace framering::testing

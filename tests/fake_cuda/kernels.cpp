@@ -7,11 +7,15 @@
 
 #include "client/src/tensor_kernel.h"
 #include "daemon/memory/pull_kernel.h"
+#include "tests/support/test_kernels.h"
 
 namespace fake_cuda {
 
 namespace {
 
+using framering::testing::DelayArguments;
+using framering::testing::FillArguments;
+using framering::testing::GateArguments;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
@@ -25,7 +29,10 @@ void delay(const DelayArguments& arguments, Size3, Size3) {
 void gate(const GateArguments& arguments, Size3, Size3) {
   const std::atomic_ref word(*const_cast<uint64_t*>(arguments.word));
   const auto end = steady_clock::now() + kLongestGate;
-  while (word == 0 && steady_clock::now() < end) std::this_thread::sleep_for(milliseconds(1));
+  while (word == 0 && steady_clock::now() < end) {
+    if (arguments.beats) ++std::atomic_ref(*arguments.beats);
+    std::this_thread::sleep_for(milliseconds(1));
+  }
 }
 
 void fill(const FillArguments& arguments, Size3, Size3) {
@@ -57,9 +64,9 @@ constexpr Kernel kernel(const char* name) {
 }
 
 constexpr Kernel kKernels[] = {
-    kernel<DelayArguments, delay>("fake_delay"),
-    kernel<FillArguments, fill>("fake_fill"),
-    kernel<GateArguments, gate>("fake_gate"),
+    kernel<DelayArguments, delay>("test_delay"),
+    kernel<FillArguments, fill>("test_fill"),
+    kernel<GateArguments, gate>("test_gate"),
     kernel<framering::daemon::PullArguments, pull>("framering_pull"),
     kernel<framering::internal::TensorArguments, tensor>("framering_tensor_average"),
     kernel<framering::internal::TensorArguments, tensor>("framering_tensor_halve"),

@@ -23,23 +23,4 @@ struct Kernel {
 // Null for a name that is not in the table.
 const Kernel* find_kernel(std::string_view name);
 
-// --- kernels of the tests' own ---
-
-// "fake_delay": takes at least so long.
-struct DelayArguments {
-  uint64_t microseconds;
-};
-
-// "fake_gate": waits until *word is not 0, at most a minute. Holds a stream for as long as a test likes.
-struct GateArguments {
-  const uint64_t* word;
-};
-
-// "fake_fill": bytes of one value, written without a look at the access that the driver would check.
-struct FillArguments {
-  uint8_t* target;
-  uint64_t bytes;
-  uint8_t value;
-};
-
 }  // namespace fake_cuda

@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <cstring>
 
-#include "tests/fake_cuda/gpu_process.h"
+#include "tests/support/gpu_process.h"
 
-namespace fake_cuda {
+namespace framering::testing {
 namespace {
 
 constexpr size_t kBytes = 4 * kMiB;
@@ -51,7 +51,7 @@ TEST(FakeCudaMemory, ExportedMemoryIsTheSameInAnotherProcessAndUser) {
       EXPECT_EQ(gpu.set_access(address, bytes, CU_MEM_ACCESS_FLAGS_PROT_READWRITE), CUDA_SUCCESS);
       EXPECT_TRUE(gpu.holds(address, 0x5a, bytes));
       gpu.fill(address, 0xa5, bytes);
-      return testing::Test::HasFailure() ? 1 : 0;
+      return ::testing::Test::HasFailure() ? 1 : 0;
     });
     const Gpu gpu;
     const auto handle = gpu.create(kBytes);
@@ -91,7 +91,7 @@ TEST(FakeCudaMemory, KernelThatWritesToAReadOnlyMappingFaults) {
     signal(SIGSEGV, SIG_DFL);
     const CUdeviceptr address = gpu.map(gpu.create(kBytes), kBytes);
     gpu.set_access(address, kBytes, CU_MEM_ACCESS_FLAGS_PROT_READ);
-    gpu.launch("fake_fill", FillArguments{reinterpret_cast<uint8_t*>(address), 1, 1}, gpu.stream);
+    gpu.launch("test_fill", FillArguments{reinterpret_cast<uint8_t*>(address), 1, 1}, gpu.stream);
     gpu.driver.cuStreamSynchronize.raw(gpu.stream);
     return 0;
   });
@@ -210,7 +210,7 @@ TEST(FakeCudaMemory, IpcMemoryIsTheSameInAnotherProcessAndUserAndWritable) {
       EXPECT_TRUE(gpu.holds(address, 0xa5, 1000)) << "opened twice, closed once";
       EXPECT_EQ(gpu.driver.cuIpcCloseMemHandle.raw(address), CUDA_SUCCESS);
       EXPECT_EQ(gpu.driver.cuIpcCloseMemHandle.raw(address), CUDA_ERROR_INVALID_VALUE);
-      return testing::Test::HasFailure() ? 1 : 0;
+      return ::testing::Test::HasFailure() ? 1 : 0;
     });
     const Gpu gpu;
     const CUdeviceptr address = gpu.allocate(1000);
@@ -326,4 +326,4 @@ TEST(FakeCudaMemory, PointersSayWhatTheyAre) {
 }
 
 }  // namespace
-}  // namespace fake_cuda
+}  // namespace framering::testing

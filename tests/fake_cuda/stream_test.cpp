@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <thread>
 
-#include "tests/fake_cuda/gpu_process.h"
+#include "tests/support/gpu_process.h"
 
-namespace fake_cuda {
+namespace framering::testing {
 namespace {
 
 // A page of words that the GPU may write, registered.
@@ -34,7 +34,7 @@ TEST(FakeCudaStream, WorkIsAsynchronousAndInOrder) {
   in_process({}, [] {
     const Gpu gpu;
     const Words words(gpu);
-    ASSERT_EQ(gpu.launch("fake_gate", GateArguments{words.pointer(0)}, gpu.stream), CUDA_SUCCESS);
+    ASSERT_EQ(gpu.launch("test_gate", GateArguments{words.pointer(0)}, gpu.stream), CUDA_SUCCESS);
     ASSERT_EQ(write_word(gpu, gpu.stream, words.address(1), 1), CUDA_SUCCESS);
     ASSERT_EQ(write_word(gpu, gpu.stream, words.address(1), 2), CUDA_SUCCESS);
     EXPECT_EQ(gpu.driver.cuStreamQuery.raw(gpu.stream), CUDA_ERROR_NOT_READY);
@@ -51,7 +51,7 @@ TEST(FakeCudaStream, WorkOfADestroyedStreamIsDone) {
     const Gpu gpu;
     const Words words(gpu);
     CUstream stream = gpu.make_stream(CU_STREAM_NON_BLOCKING);
-    ASSERT_EQ(gpu.launch("fake_gate", GateArguments{words.pointer(0)}, stream), CUDA_SUCCESS);
+    ASSERT_EQ(gpu.launch("test_gate", GateArguments{words.pointer(0)}, stream), CUDA_SUCCESS);
     ASSERT_EQ(write_word(gpu, stream, words.address(1), 1), CUDA_SUCCESS);
     must(gpu.driver.cuStreamDestroy(stream));
     EXPECT_EQ(gpu.driver.cuStreamSynchronize.raw(stream), CUDA_ERROR_INVALID_HANDLE);
@@ -73,9 +73,9 @@ TEST(FakeCudaStream, EventsOrderStreams) {
     must(gpu.driver.cuMemsetD8Async(memory, 0, 8, other));
     must(gpu.driver.cuStreamSynchronize(other));  // its thread runs: nothing but the event holds it up
 
-    ASSERT_EQ(gpu.launch("fake_gate", GateArguments{words.pointer(0)}, gpu.stream), CUDA_SUCCESS);
+    ASSERT_EQ(gpu.launch("test_gate", GateArguments{words.pointer(0)}, gpu.stream), CUDA_SUCCESS);
     // Time enough for a stream that does not wait.
-    ASSERT_EQ(gpu.launch("fake_delay", DelayArguments{50000}, gpu.stream), CUDA_SUCCESS);
+    ASSERT_EQ(gpu.launch("test_delay", DelayArguments{50000}, gpu.stream), CUDA_SUCCESS);
     ASSERT_EQ(write_word(gpu, gpu.stream, words.address(1), 0x0505050505050505), CUDA_SUCCESS);
     must(gpu.driver.cuEventRecord(event, gpu.stream));
     must(gpu.driver.cuStreamWaitEvent(other, event, CU_EVENT_WAIT_DEFAULT));
@@ -93,7 +93,7 @@ TEST(FakeCudaStream, LegacyStreamOrdersBlockingStreamsAlone) {
     const Gpu gpu;
     const Words words(gpu);
     CUstream blocking = gpu.make_stream(CU_STREAM_DEFAULT);
-    ASSERT_EQ(gpu.launch("fake_gate", GateArguments{words.pointer(0)}, blocking), CUDA_SUCCESS);
+    ASSERT_EQ(gpu.launch("test_gate", GateArguments{words.pointer(0)}, blocking), CUDA_SUCCESS);
     ASSERT_EQ(write_word(gpu, CU_STREAM_LEGACY, words.address(1), 1), CUDA_SUCCESS);
     ASSERT_EQ(write_word(gpu, CU_STREAM_PER_THREAD, words.address(2), 1), CUDA_SUCCESS);
     ASSERT_EQ(write_word(gpu, gpu.stream, words.address(3), 1), CUDA_SUCCESS);
@@ -112,7 +112,7 @@ TEST(FakeCudaStream, EachThreadHasAStreamOfItsOwn) {
   in_process({}, [] {
     const Gpu gpu;
     const Words words(gpu);
-    ASSERT_EQ(gpu.launch("fake_gate", GateArguments{words.pointer(0)}, CU_STREAM_PER_THREAD), CUDA_SUCCESS);
+    ASSERT_EQ(gpu.launch("test_gate", GateArguments{words.pointer(0)}, CU_STREAM_PER_THREAD), CUDA_SUCCESS);
     std::thread([&] {
       const CudaCurrent current(gpu.driver, gpu.context.get());
       EXPECT_EQ(write_word(gpu, CU_STREAM_PER_THREAD, words.address(1), 1), CUDA_SUCCESS);
@@ -134,7 +134,7 @@ TEST(FakeCudaStream, CopiesOfRegisteredMemoryAreAsynchronousOthersDoneOnReturn) 
     must(gpu.driver.cuMemcpyHtoDAsync(memory, &pageable, 8, gpu.stream));
     pageable = 6;
     words[1] = 7;
-    ASSERT_EQ(gpu.launch("fake_gate", GateArguments{words.pointer(0)}, gpu.stream), CUDA_SUCCESS);
+    ASSERT_EQ(gpu.launch("test_gate", GateArguments{words.pointer(0)}, gpu.stream), CUDA_SUCCESS);
     must(gpu.driver.cuMemcpyHtoDAsync(memory + 8, words.pointer(1), 8, gpu.stream));
     must(gpu.driver.cuMemcpyDtoHAsync(words.pointer(2), memory, 16, gpu.stream));
     words[1] = 8;
@@ -182,8 +182,8 @@ TEST(FakeCudaStream, KernelsGetTheirArgumentAsItWasAtTheLaunch) {
     const Gpu gpu;
     const Words words(gpu);
     FillArguments fill{reinterpret_cast<uint8_t*>(words.pointer(1)), 8, 0x11};
-    CUfunction function = gpu.function("fake_fill");
-    ASSERT_EQ(gpu.launch("fake_gate", GateArguments{words.pointer(0)}, gpu.stream), CUDA_SUCCESS);
+    CUfunction function = gpu.function("test_fill");
+    ASSERT_EQ(gpu.launch("test_gate", GateArguments{words.pointer(0)}, gpu.stream), CUDA_SUCCESS);
     void* parameters[] = {&fill};
     must(gpu.driver.cuLaunchKernel(function, 1, 1, 1, 1, 1, 1, 0, gpu.stream, parameters, nullptr));
     fill = {};
@@ -200,7 +200,7 @@ TEST(FakeCudaStream, KernelsThatDoNotExistOrDoNotFitAreRefused) {
     CUfunction function = nullptr;
     must(gpu.driver.cuModuleLoadData(&module, ""));
     EXPECT_EQ(gpu.driver.cuModuleGetFunction.raw(&function, module, "nobody"), CUDA_ERROR_NOT_FOUND);
-    must(gpu.driver.cuModuleGetFunction(&function, module, "fake_delay"));
+    must(gpu.driver.cuModuleGetFunction(&function, module, "test_delay"));
     DelayArguments delay{0};
     void* parameters[] = {&delay};
     const auto launch = [&](unsigned grid, unsigned block) {
@@ -222,7 +222,7 @@ TEST(FakeCudaStream, WorkTakesAsLongAsIsAskedFor) {
     must(gpu.driver.cuMemsetD8Async(memory, 1, 8, gpu.stream));
     EXPECT_EQ(gpu.driver.cuStreamQuery.raw(gpu.stream), CUDA_ERROR_NOT_READY);
     std::fflush(nullptr);
-    _exit(testing::Test::HasFailure() ? 1 : 0);  // the end of the process ends the work
+    _exit(::testing::Test::HasFailure() ? 1 : 0);  // the end of the process ends the work
   });
 }
 
@@ -244,4 +244,4 @@ TEST(FakeCudaStream, StreamsNeedNoCurrentContextButTheDefaultOnesDo) {
 }
 
 }  // namespace
-}  // namespace fake_cuda
+}  // namespace framering::testing

@@ -1,20 +1,15 @@
-"""Daemons of the tests' own, with test sources; the Python package is the installed one."""
+"""Daemons for the tests of this folder."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
-import framering
 import pytest
-from frames import FAST, STILL, leases_held, wait_until
+from cuda_driver import Cuda
+from daemons import Daemon, DeviceDaemon, device_frameringd, frameringd, with_sources
+from frames import FAST, STILL, leases_held
 
 TEST_SOURCES = (
     FAST,
@@ -26,50 +21,10 @@ TEST_SOURCES = (
 )
 
 
-@dataclass(frozen=True)
-class Daemon:
-    socket: Path
-    pid: int
-
-
-@contextlib.contextmanager
-def frameringd(*arguments: str) -> Iterator[Daemon]:
-    program = shutil.which("frameringd", path=os.environ.get("FRAMERING_BIN"))
-    assert program, "build frameringd first: ./dev build"
-    with tempfile.TemporaryDirectory(prefix="framering-test-") as folder:
-        socket = Path(folder) / "socket"
-        memory = [] if "--memory" in arguments else ["--memory", "host"]
-        command = [program, "--socket", socket, "--log-level", "warn", *memory, *arguments]
-        process = subprocess.Popen(command)
-        try:
-            wait_until(lambda: process.poll() is not None or answers(socket))
-            assert process.poll() is None, "frameringd ended at once"
-            yield Daemon(socket, process.pid)
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def answers(socket: Path) -> bool:
-    try:
-        framering.connect(socket).close()
-    except framering.Unavailable:
-        return False
-    return True
-
-
 @pytest.fixture
 def start_daemon() -> Iterator[Callable[..., Daemon]]:
     with contextlib.ExitStack() as daemons:
-        yield lambda *arguments: daemons.enter_context(frameringd(*arguments))
-
-
-def with_sources(sources: tuple[str, ...]) -> list[str]:
-    return [word for source in sources for word in ("--source", source)]
+        yield lambda *arguments, **options: daemons.enter_context(frameringd(*arguments, **options))
 
 
 @pytest.fixture(scope="session")
@@ -98,3 +53,18 @@ def leases(test_socket: str) -> Callable[[], int]:
     gc.collect()
     assert leases_held(test_socket) == 0
     return lambda: leases_held(test_socket)
+
+
+@pytest.fixture(scope="session", params=["cuda", "cuda-ipc"])
+def device(request: pytest.FixtureRequest, cuda: Cuda) -> Iterator[DeviceDaemon]:
+    """A daemon that offers DEVICE_SOURCES, for each kind of device memory."""
+    with device_frameringd(cuda, request.param) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def device_leases(device: DeviceDaemon) -> Callable[[], int]:
+    """How many leases this process holds at device's daemon; none at the start."""
+    gc.collect()
+    assert leases_held(device.socket) == 0
+    return lambda: leases_held(device.socket)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import framering
@@ -49,10 +49,15 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
 class Program:
     """A Python program of its own, with warnings as errors; it is ended with the test."""
 
-    def __init__(self, text: str, *arguments: str) -> None:
+    def __init__(self, text: str, *arguments: str, env: Mapping[str, str] | None = None) -> None:
         command = [sys.executable, "-X", "dev", "-W", "error", "-c", textwrap.dedent(text), *arguments]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     def __enter__(self) -> Program:
@@ -76,7 +81,7 @@ class Program:
         return output
 
 
-def run(text: str, *arguments: str) -> str:
+def run(text: str, *arguments: str, env: Mapping[str, str] | None = None) -> str:
     """The output of a program that must end well."""
-    with Program(text, *arguments) as program:
+    with Program(text, *arguments, env=env) as program:
         return program.end()

@@ -236,3 +236,8 @@ def test_odd_sizes_keep_their_rows_apart(test_socket: str, size: str) -> None:
         assert memoryview(frame).shape == frame.numpy().shape == frame.shape
         assert frame_number(frame.numpy()) == frame_number(torch.from_dlpack(frame).numpy())
         assert frame_number(frame.numpy()) is not None
+
+
+def test_a_frame_that_was_never_taken_shows_no_memory() -> None:
+    with pytest.raises((BufferError, TypeError)):
+        memoryview(framering.Frame.__new__(framering.Frame))

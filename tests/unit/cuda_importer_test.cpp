@@ -15,21 +15,21 @@
 
 #include "client/src/importer.h"
 #include "daemon/memory/cuda_pool.h"
-#include "tests/fake_cuda/gpu_process.h"
 #include "tests/support/fake_driver.h"
+#include "tests/support/gpu_process.h"
 
 namespace framering::internal {
 namespace {
 
 using namespace std::chrono_literals;
-using fake_cuda::GateArguments;
-using fake_cuda::Gpu;
-using fake_cuda::must;
 using proto::MemoryKind;
 using testing::Child;
 using testing::FakeDriver;
+using testing::GateArguments;
+using testing::Gpu;
 using ::testing::HasSubstr;
 using testing::in_process;
+using testing::must;
 using Clock = std::chrono::steady_clock;
 
 constexpr daemon::Geometry kGeometry{64, 64};
@@ -86,7 +86,7 @@ class Imported {
 class Gate {
  public:
   Gate(const Gpu& gpu, CUstream stream) {
-    if (gpu.launch("fake_gate", GateArguments{&open_}, stream) != CUDA_SUCCESS)
+    if (gpu.launch("test_gate", GateArguments{&open_}, stream) != CUDA_SUCCESS)
       throw std::runtime_error("launch");
   }
   void open() { std::atomic_ref(open_).store(1); }

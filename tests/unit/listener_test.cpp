@@ -113,6 +113,19 @@ TEST_F(ListenerTest, TheSocketOfAKilledDaemonIsTakenOver) {
   EXPECT_TRUE(proto::connect_socket(path_));
 }
 
+// Its lock file may be gone too: /tmp is swept.
+TEST_F(ListenerTest, ASocketWhoseOwnerLetsNobodyInIsLeftAlone) {
+  const std::string path = folder_.file("foreign");
+  const UniqueFd owner(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(bind(owner.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(listen(owner.get(), 1), 0);
+  expect_refused(path, ErrorCode::kAlreadyInUse, "in use by a process that does not let us in");
+  EXPECT_TRUE(exists(path));
+}
+
 TEST_F(ListenerTest, ADaemonThatEndsTakesItsSocketAlongAndTheNextMayStart) {
   for (int i = 0; i < 3; ++i) {
     auto listener = Listener::open(path_);
@@ -183,6 +196,29 @@ TEST_F(ListenerTest, ALinkInPlaceOfTheLockIsNotFollowed) {
   ASSERT_EQ(symlink(folder_.file("elsewhere").c_str(), (path_ + ".lock").c_str()), 0);
   expect_refused(path_, ErrorCode::kPermissionDenied, path_ + ".lock");
   EXPECT_FALSE(exists(folder_.file("elsewhere")));
+}
+
+TEST_F(ListenerTest, ASocketThatIsHandedOverIsServedWhereItIsAndLeftThere) {
+  ASSERT_EQ(mkdir(folder_.file("framering").c_str(), 0755), 0);
+  const UniqueFd systemd = foreign_listener();
+  {
+    const auto listener = Listener::adopt(UniqueFd(dup(systemd.get())));
+    ASSERT_TRUE(listener) << listener.error().text();
+    EXPECT_EQ(listener->path(), path_);
+    EXPECT_EQ(fcntl(listener->fd(), F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+    const auto client = proto::connect_socket(path_);
+    ASSERT_TRUE(client);
+    EXPECT_GE(UniqueFd(accept(listener->fd(), nullptr, nullptr)).get(), 0);
+  }
+  EXPECT_TRUE(proto::connect_socket(path_)) << "it waits for the next daemon";
+  EXPECT_FALSE(exists(path_ + ".lock"));
+}
+
+TEST_F(ListenerTest, WhatHasNoPathIsNotServed) {
+  const auto listener = Listener::adopt(UniqueFd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)));
+  ASSERT_FALSE(listener);
+  EXPECT_EQ(listener.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(listener.error().text(), HasSubstr("ListenSequentialPacket="));
 }
 
 TEST_F(ListenerTest, APathThatCannotBeMadeIsNamedWithTheCause) {

@@ -5,7 +5,7 @@
 
 #include <optional>
 
-#include "tests/unit/soon.h"
+#include "tests/support/soon.h"
 
 namespace framering::daemon {
 namespace {
@@ -82,6 +82,20 @@ TEST_F(PublisherTest, StoppingWakesWhoeverWaits) {
   first.waiting.store(1);
   publisher_->stop();
   EXPECT_EQ(first.waiting.load(), 1u) << "the thread has ended";
+}
+
+TEST_F(PublisherTest, AskedForASignOfLifeItAnswersAndWakesNobody) {
+  proto::LeasePage& page = add_reader();
+  page.waiting.store(1);
+  for (int i = 0; i < 20; ++i) {
+    publisher_->ask_for_life();
+    ASSERT_TRUE(soon([&] { return publisher_->is_alive(); }));
+  }
+  EXPECT_EQ(page.waiting.load(), 1u);
+  publisher_->stop();
+  EXPECT_EQ(page.waiting.load(), 0u);
+  publisher_->ask_for_life();
+  EXPECT_FALSE(publisher_->is_alive()) << "the thread has ended";
 }
 
 TEST_F(PublisherTest, DestroyingItWakesWhoeverWaits) {

@@ -17,11 +17,12 @@ struct FrameState;
 
 // One captured picture, read where the daemon put it, and the lease that keeps it there. The pixels stay as
 // they are until release() or for the stream's lease time (1 s by default), whichever comes first; after that
-// the daemon may take the slot if it has no other, and valid() turns false. Move-only; one thread at a time;
-// may outlive its Stream and Connection. An empty (moved-from or released) Frame has data() == nullptr and
-// device_pointer() == 0. The pixels are in host memory or in the memory of a CUDA device, as memory() says,
-// and complete: a reader waits for nothing. When the last frame of an epoch is gone and the stream has left
-// it, the memory is unmapped after the context's work is done.
+// the daemon may take the slot if it has no other, and valid() turns false. Taking the same frame again does
+// not start that time anew. Move-only; one thread at a time; may outlive its Stream and Connection. An empty
+// (moved-from or released) Frame has data() == nullptr and device_pointer() == 0. The pixels are in host
+// memory or in the memory of a CUDA device, as memory() says, and complete: a reader waits for nothing. When
+// the last frame of an epoch is gone and the stream has left it, the memory is unmapped after the context's
+// work is done.
 class FRAMERING_API Frame {
  public:
   Frame() noexcept;

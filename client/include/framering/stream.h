@@ -33,7 +33,7 @@ class FRAMERING_API Stream {
   // The next frame that this stream has not returned yet, by OpenOptions::mode; waits for one, nothing after
   // `timeout`; waits too while every lease is on its way back by Frame::release_after(). Throws stream_ended,
   // disconnected, lease_limit, forked. `on_signal`, if given, is called when a signal handler interrupted the
-  // wait; it returns false to give up (nothing is returned then).
+  // wait, and once a second; it returns false to give up (nothing is returned then).
   // `spin`, 0 to 1 s: how long it watches for a frame before it sleeps, which costs a core and saves the
   // wake-up.
   std::optional<Frame> next(std::chrono::nanoseconds timeout = forever,
@@ -79,6 +79,10 @@ class FRAMERING_API Stream {
   int wake_fd();
   void arm();    // throws invalid_argument before wake_fd()
   void drain();  // throws invalid_argument before wake_fd()
+
+  // False while the next call must ask the daemon for a new epoch, or another thread does: next() and
+  // latest() may then take longer than their timeout, as long as the daemon takes to answer (5 s at most).
+  bool is_current() const noexcept;
 
   // After stream_ended: attaches to the source again on the same connection. Throws unavailable while it is
   // gone.

@@ -66,9 +66,11 @@ struct OpenOptions {
   std::string source = "screen";
   Memory memory = Memory::automatic;
   Mode mode = Mode::latest;
-  uint32_t max_leases = 2;  // frames held at the same time, 1 to 16
-  double max_fps = 0;       // frames a second that next() returns at most; 0 = as the stream
-  bool wake_fd = false;     // with the descriptor for event loops at once: Stream::wake_fd()
+  // Frames held at the same time, 1 to 16, and no more than the stream's slots less 3, or 2. What all streams
+  // of one process hold of a source beyond that is not guaranteed when the daemon has no other slot.
+  uint32_t max_leases = 2;
+  double max_fps = 0;    // frames a second that next() returns at most; 0 = as the stream
+  bool wake_fd = false;  // with the descriptor for event loops at once: Stream::wake_fd()
   // The CUDA device that the frames must be on: its number in this process or its UUID ("GPU-..."); empty:
   // any.
   std::string device{};

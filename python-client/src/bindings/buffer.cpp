@@ -39,6 +39,10 @@ const char* refusal(int flags, const PixelLayout& layout) {
 int get_buffer(PyObject* self, Py_buffer* buffer, int flags) noexcept {
   buffer->obj = nullptr;
   try {
+    if (!nb::inst_ready(self)) {
+      PyErr_SetString(PyExc_BufferError, "this frame was never taken from a stream");
+      return -1;
+    }
     const PyFrame& frame = *nb::inst_ptr<PyFrame>(self);
     auto exported = std::make_unique<Export>(Export{frame.lease(), frame.layout()});
     PixelLayout& layout = exported->layout;

@@ -64,6 +64,8 @@ inline constexpr char kNumpy[] =
     R"(A read-only array over the pixels, without a copy, of this shape and dtype.
 
 It keeps the pixels until it and its views are gone. InvalidArgument after release().)";
+inline constexpr char kArray[] =
+    R"(For readers that want nothing but arrays in host memory. TypeError for a frame on a CUDA device.)";
 inline constexpr char kArrayInterface[] = R"(NumPy's array interface, version 3, read-only.
 
 Its readers keep this object rather than the pixels; so once it was asked for, release() takes
@@ -205,8 +207,12 @@ inline constexpr char kMissed[] =
     R"(Published frames that next() skipped (mode 'latest') or came too late for (mode 'every').)";
 
 inline constexpr char kAsOpened[] = "As open() was given it.";
-inline constexpr char kMaxLeases[] = "Frames that may be held at the same time.";
-inline constexpr char kLeaseMs[] = "Milliseconds for which a frame is guaranteed to stay as it is.";
+inline constexpr char kMaxLeases[] = R"(Frames that may be held at the same time.
+
+1 to 16, and no more than the stream's slots less 3, or 2: the daemon refuses more.)";
+inline constexpr char kLeaseMs[] = R"(Milliseconds for which a frame is guaranteed to stay as it is.
+
+What all streams of a process hold of one source beyond its slots less 3 is not guaranteed.)";
 inline constexpr char kNewestPixels[] = "Pixels, of the newest epoch.";
 inline constexpr char kStreamFormat[] = "See Frame.format.";
 inline constexpr char kStreamShape[] = "Of the frames of the newest epoch; see Frame.shape.";

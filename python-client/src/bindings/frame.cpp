@@ -173,18 +173,29 @@ void bind_python_method(nb::class_<PyFrame>& frame, const char* module, const ch
       nb::sig(signature), doc);
 }
 
+constexpr const char* kOnDevice = "this frame is on a CUDA device: to_numpy() makes a copy in host memory";
+
 void bind_arrays(nb::class_<PyFrame>& frame) {
   frame
       .def(
           "numpy",
           [](nb::handle self) {
-            if (nb::cast<const PyFrame&>(self).info().device >= 0) {
-              throw nb::buffer_error(
-                  "this frame is on a CUDA device: to_numpy() makes a copy in host memory");
-            }
+            if (nb::cast<const PyFrame&>(self).info().device >= 0) throw nb::buffer_error(kOnDevice);
             return nb::module_::import_("numpy").attr("asarray")(self);
           },
           nb::sig("def numpy(self) -> numpy.typing.NDArray[typing.Any]"), docs::kNumpy)
+      .def(
+          "__array__",
+          [](nb::handle self, nb::handle dtype, nb::handle copy) {
+            // Without this NumPy would make an array of one object.
+            if (nb::cast<const PyFrame&>(self).info().device >= 0) throw nb::type_error(kOnDevice);
+            return nb::module_::import_("numpy").attr("array")(
+                nb::module_::import_("builtins").attr("memoryview")(self), dtype, nb::arg("copy") = copy);
+          },
+          nb::arg("dtype") = nb::none(), nb::arg("copy") = nb::none(),
+          nb::sig("def __array__(self, dtype: typing.Any = None, copy: bool | None = None) -> "
+                  "numpy.typing.NDArray[typing.Any]"),
+          docs::kArray)
       .def_prop_ro("__array_interface__", &array_interface,
                    nb::for_getter(nb::sig("def __array_interface__(self) -> dict[str, typing.Any]")),
                    docs::kArrayInterface)

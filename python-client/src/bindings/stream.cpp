@@ -33,14 +33,15 @@ const Stream& PyStream::attached() const {
 }
 
 // `read` is next() or latest(). What is there already comes without giving the GIL up, which would cost a
-// turn of every other busy thread (5 ms each).
+// turn of every other busy thread (5 ms each); but never does it ask the daemon with the GIL.
 template <class Read>
 PyFrame PyStream::take(std::chrono::nanoseconds timeout, Read read) {
   check_open();
   std::optional<Frame> frame;
   try {
-    frame = read(std::chrono::nanoseconds::zero(), {});
-    if (!frame && timeout > std::chrono::nanoseconds::zero()) {
+    const bool at_once = stream_.is_current();
+    if (at_once) frame = read(std::chrono::nanoseconds::zero(), {});
+    if (!frame && (!at_once || timeout > std::chrono::nanoseconds::zero())) {
       GilReleased released;
       frame = read(timeout, [&released] { return released.run_signal_handlers(); });
     }
@@ -67,6 +68,8 @@ template <class Action>
 auto PyStream::while_open(Action action) {
   check_open();
   try {
+    if (stream_.is_current()) return action();
+    const GilReleased released;  // it may ask the daemon
     return action();
   } catch (const Error&) {
     check_open();
@@ -99,7 +102,9 @@ std::optional<PyFrame> PyStream::poll() {
 }
 
 int PyStream::wake_fd() {
-  return while_open([this] { return stream_.wake_fd(); });
+  check_open();
+  const GilReleased released;  // the first time it asks the daemon
+  return stream_.wake_fd();
 }
 
 void PyStream::arm() {

@@ -90,9 +90,9 @@ __version__ = _core.version()
 def connect(socket: str | os.PathLike[str] | None = None, *, autostart: bool | None = None) -> Connection:
     """Connect to frameringd.
 
-    ``socket``: its path; None means $FRAMERING_SOCKET, else $XDG_RUNTIME_DIR/framering/socket, else
-    /run/framering/socket. ``autostart``: where nobody answers there, connect to a private daemon that
-    captures $DISPLAY for this user, and start it if need be; it ends with its last client. None: if
+    ``socket``: its path; None means $FRAMERING_SOCKET, else $XDG_RUNTIME_DIR/framering/socket where that is
+    there, else /run/framering/socket. ``autostart``: where nobody answers there, connect to a private daemon
+    that captures $DISPLAY for this user, and start it if need be; it ends with its last client. None: if
     $FRAMERING_AUTOSTART is 1. Raises Unavailable (no daemon: the hint says how to start one),
     PermissionDenied, QuotaExceeded, Error.
     """

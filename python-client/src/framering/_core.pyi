@@ -5,6 +5,7 @@ from collections.abc import Coroutine, Sequence
 import os
 from typing import Any, Literal, NoReturn
 
+import numpy.typing
 from numpy.typing import NDArray
 
 import framering._handle
@@ -149,6 +150,11 @@ class Frame:
         A read-only array over the pixels, without a copy, of this shape and dtype.
 
         It keeps the pixels until it and its views are gone. InvalidArgument after release().
+        """
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> numpy.typing.NDArray[Any]:
+        """
+        For readers that want nothing but arrays in host memory. TypeError for a frame on a CUDA device.
         """
 
     @property
@@ -347,11 +353,19 @@ class Stream:
 
     @property
     def max_leases(self) -> int:
-        """Frames that may be held at the same time."""
+        """
+        Frames that may be held at the same time.
+
+        1 to 16, and no more than the stream's slots less 3, or 2: the daemon refuses more.
+        """
 
     @property
     def lease_ms(self) -> int:
-        """Milliseconds for which a frame is guaranteed to stay as it is."""
+        """
+        Milliseconds for which a frame is guaranteed to stay as it is.
+
+        What all streams of a process hold of one source beyond its slots less 3 is not guaranteed.
+        """
 
     @property
     def width(self) -> int:

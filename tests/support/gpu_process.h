@@ -1,4 +1,5 @@
-// Tests of what CUDA does: each in a process of its own, since a driver's state lives as long as its process.
+// Tests of what CUDA does, over the machine's driver or the fake one: each in a process of its own, since a
+// driver's state lives as long as its process.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -15,24 +16,38 @@
 #include "proto/channel.h"
 #include "proto/cuda_driver.h"
 #include "proto/unique_fd.h"
-#include "tests/fake_cuda/kernels.h"
 #include "tests/support/child.h"
 #include "tests/support/in_process.h"
+#include "tests/support/test_kernels.h"
 
-namespace fake_cuda {
+extern const unsigned char framering_test_kernels[];
 
-using framering::proto::CudaContext;
-using framering::proto::CudaCurrent;
-using framering::proto::CudaDevice;
-using framering::proto::CudaDriver;
-using framering::proto::Result;
-using framering::proto::Status;
-using framering::proto::UniqueFd;
-using framering::testing::Child;
-using framering::testing::in_process;
+namespace framering::testing {
+
+using proto::CudaContext;
+using proto::CudaCurrent;
+using proto::CudaDevice;
+using proto::CudaDriver;
+using proto::Result;
+using proto::Status;
+using proto::UniqueFd;
 
 constexpr size_t kMiB = 1 << 20;
 constexpr uid_t kNobody = 65534;
+
+// In SetUp(): skips the test where there is no GPU. Where the fake driver should be, none is a failure.
+inline void need_gpu() {
+  Child probe([] { return CudaDriver::load() ? 0 : 1; });
+  if (probe.wait() == 0) return;
+  const char* libraries = std::getenv("LD_LIBRARY_PATH");
+  if (libraries && std::strstr(libraries, "fake_cuda")) GTEST_FAIL() << "the fake driver does not load";
+  GTEST_SKIP() << "there is no usable CUDA device here";
+}
+
+class GpuTest : public ::testing::Test {
+ protected:
+  void SetUp() override { need_gpu(); }
+};
 
 // The value; an error ends the process and is printed.
 template <class T>
@@ -105,11 +120,11 @@ class Gpu {
     return read(address, bytes) == std::vector<unsigned char>(bytes, value);
   }
 
+  // Of test_kernels.h.
   CUfunction function(const char* name) const {
-    CUmodule module = nullptr;
+    if (!module_) must(driver.cuModuleLoadData(&module_, framering_test_kernels));
     CUfunction found = nullptr;
-    must(driver.cuModuleLoadData(&module, ""));
-    must(driver.cuModuleGetFunction(&found, module, name));
+    must(driver.cuModuleGetFunction(&found, module_, name));
     return found;
   }
   template <class Arguments>
@@ -117,6 +132,9 @@ class Gpu {
     void* parameters[] = {&arguments};
     return driver.cuLaunchKernel.raw(function(name), 1, 1, 1, 1, 1, 1, 0, on, parameters, nullptr);
   }
+
+ private:
+  mutable CUmodule module_ = nullptr;
 };
 
 // Between a process and the one that it forked.
@@ -131,14 +149,14 @@ class Pipe {
   }
   template <class Value>
   void send(int end, const Value& value, std::vector<int> fds = {}) const {
-    must(framering::proto::send_packet(ends_[end].get(), std::as_bytes(std::span(&value, 1)), fds));
+    must(proto::send_packet(ends_[end].get(), std::as_bytes(std::span(&value, 1)), fds));
   }
   // Waits for it at most a minute.
   template <class Value>
   std::pair<Value, UniqueFd> receive(int end) const {
     pollfd ready{ends_[end].get(), POLLIN, 0};
     if (poll(&ready, 1, 60000) != 1) throw std::runtime_error("nothing received");
-    auto received = must(framering::proto::receive_packet(ends_[end].get()));
+    auto received = must(proto::receive_packet(ends_[end].get()));
     std::pair<Value, UniqueFd> got;
     if (received.packet.bytes.size() != sizeof got.first) throw std::runtime_error("the other end is gone");
     std::memcpy(&got.first, received.packet.bytes.data(), sizeof got.first);
@@ -156,4 +174,4 @@ inline void become_nobody() {
     throw std::runtime_error("setresuid failed");
 }
 
-}  // namespace fake_cuda
+}  // namespace framering::testing
