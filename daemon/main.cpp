@@ -32,7 +32,7 @@ using namespace framering::daemon;
 
 constexpr std::chrono::seconds kRestartDelay{1};
 
-enum ExitCode { kEndedBySignal = 0, kFailed = 1, kWrongConfiguration = 2, kCannotStart = 3 };
+enum ExitCode { kEnded = 0, kFailed = 1, kWrongConfiguration = 2, kCannotStart = 3 };
 
 // Destroyed in the reverse order: clients first, then the streams.
 struct Daemon {
@@ -91,6 +91,18 @@ proto::Status add_stream(Daemon& daemon, const std::string& source, const Config
   return proto::Ok{};
 }
 
+Server::Options server_options(Daemon& daemon, const Config& config) {
+  Server::Options options{config.allow_uids};
+  if (config.exit_when_idle_s) {
+    options.idle_time = std::chrono::seconds(*config.exit_when_idle_s);
+    options.on_idle = [&daemon] {
+      spdlog::info("no client: ending");
+      daemon.io.stop();
+    };
+  }
+  return options;
+}
+
 proto::Result<Listener> open_listener(const Config& config) {
   auto passed = take_passed_socket();
   if (!passed) return passed.error();
@@ -111,7 +123,7 @@ proto::Status set_up(Daemon& daemon, const Config& config) {
   }
   spdlog::info("frameringd {} serves {}", FRAMERING_VERSION, listener->path());
   daemon.server.emplace(daemon.io, *std::move(listener), *daemon.streams, *daemon.quota,
-                        Server::Options{config.allow_uids});
+                        server_options(daemon, config));
   daemon.server->start();
   daemon.supervision.emplace(daemon.io, *daemon.server);
   daemon.supervision->start();
@@ -172,8 +184,8 @@ int run(const Config& config, char* const* arguments) {
     return restart(*daemon, arguments);
   }
   tell_stopping("Telling the clients");
-  if (!shut_down(*daemon, "frameringd was stopped")) std::_Exit(kEndedBySignal);
-  return kEndedBySignal;
+  if (!shut_down(*daemon, "frameringd was stopped")) std::_Exit(kEnded);
+  return kEnded;
 }
 
 }  // namespace

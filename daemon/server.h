@@ -4,7 +4,10 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -22,6 +25,9 @@ class Server : public SessionHost {
  public:
   struct Options {
     std::vector<uint32_t> allow_uids;  // besides the daemon's own user and root
+    // Called, and called again, after so long without a client.
+    std::optional<std::chrono::milliseconds> idle_time{};
+    std::function<void()> on_idle{};
   };
 
   // Registry and quota outlive the server.
@@ -48,12 +54,16 @@ class Server : public SessionHost {
   void wait_for_clients();
   void accept_some();
   proto::Result<Session::Peer> check(proto::UniqueFd& socket);
+  void wait_idle();  // if there is no client
 
   boost::asio::io_context& io_;
   const std::string path_;
   Listener listener_;
   boost::asio::posix::stream_descriptor acceptor_;  // the listener's; released, not closed, with this
   boost::asio::steady_timer retry_timer_;
+  boost::asio::steady_timer idle_timer_;
+  const std::optional<std::chrono::milliseconds> idle_time_;
+  const std::function<void()> on_idle_;
   bool starved_ = false;  // of descriptors or memory, when it last accepted
   StreamRegistry& streams_;
   const std::vector<uint32_t> allow_uids_;
