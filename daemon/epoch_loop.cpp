@@ -178,9 +178,9 @@ std::optional<Ending> EpochLoop::publish(uint32_t slot, const CaptureInfo& captu
     }
     ring_.set_cursor(*cursor);
   }
+  stream_.published.fetch_add(1);  // who has the frame finds it counted
   ring_.publish(slot, captured, now_ns());
   epoch_.publisher.notify();
-  stream_.published.fetch_add(1);
   must_publish_ = false;
   return std::nullopt;
 }

@@ -38,7 +38,9 @@ BASE = {
         "heartbeat",
         "log",
         "shared_page",
+        "source_name",
         "surface",
+        "text_pattern",
         "thread_name",
         "wait",
     )

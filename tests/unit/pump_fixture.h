@@ -165,7 +165,7 @@ class PumpTest : public testing::Test {
 
   Script script_;
   StreamOptions options_{.source = "fake", .slot_count = 3, .lease_ms = 60000, .max_fps = 0};
-  std::unique_ptr<Stream> stream_;
+  std::shared_ptr<Stream> stream_;
   std::unique_ptr<Pump> pump_;
 };
 
