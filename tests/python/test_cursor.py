@@ -118,6 +118,14 @@ def test_embedded_paints_the_shape_over_the_desktop(socket: str, pointer: Pointe
     assert (shown != (0x60, 0x40, 0x20)).any()
 
 
+def test_a_handle_of_an_embedded_frame_is_of_its_own_stream(socket: str, pointer: Pointer) -> None:
+    pointer.move(100, 100)
+    with framering.open(cursor="embedded", socket=socket) as stream, stream.wait_until() as frame:
+        with frame.handle().frame() as same:
+            assert (same.numpy() == frame.numpy()).all()
+        assert frame.handle().source == "screen+cursor"
+
+
 def test_an_unknown_cursor_word_names_those_that_there_are(socket: str) -> None:
     with pytest.raises(framering.InvalidArgument, match='"hidden", "metadata", "embedded"'):
         framering.open(cursor="shown", socket=socket)  # type: ignore[arg-type]

@@ -17,11 +17,23 @@ namespace nb = nanobind;
 
 namespace framering::python {
 
+namespace {
+
+// Frames with the pointer in them are another stream of the daemon than the plain ones.
+std::string listed_name(const OpenOptions& options) {
+  const std::string suffix = "+cursor";
+  const bool embedded = options.cursor == CursorMode::embedded && !options.source.ends_with(suffix);
+  return embedded ? options.source + suffix : options.source;
+}
+
+}  // namespace
+
 PyStream::PyStream(Stream stream, std::shared_ptr<Connection> connection, std::string socket)
     : stream_(std::move(stream)),
       connection_(std::move(connection)),
       origin_(std::make_shared<const FrameOrigin>(FrameOrigin{
-          std::move(socket), stream_.options().source, stream_.memory(), stream_.options().writable})) {}
+          std::move(socket), listed_name(stream_.options()), stream_.memory(), stream_.options().writable})) {
+}
 
 void PyStream::check_open() const {
   if (closed_) throw ClosedError(ErrorCode::disconnected, "this stream was closed", "open it again");
