@@ -5,7 +5,6 @@ from collections.abc import Coroutine, Sequence
 import os
 from typing import Any, Literal, NoReturn
 
-import numpy.typing
 from numpy.typing import NDArray
 
 import framering._handle
@@ -152,7 +151,7 @@ class Frame:
         It keeps the pixels until it and its views are gone. InvalidArgument after release().
         """
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> numpy.typing.NDArray[Any]:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """
         For readers that want nothing but arrays in host memory. TypeError for a frame on a CUDA device.
         """

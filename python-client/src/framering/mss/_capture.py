@@ -23,6 +23,8 @@ _WAIT_SECONDS = 5.0
 _PATIENCE_SECONDS = 0.1
 # One for the screenshot that the caller still has while he takes the next; tensors on a GPU live longer.
 _HOST_LEASES, _DEVICE_LEASES = 2, 3
+# Frames have no pointer yet. MSS answers in the same way where it cannot paint one.
+_CAN_PAINT_CURSOR = False
 _DEPTHS = {"XRGB2101010": 30, "RGB565": 16}
 
 
@@ -42,7 +44,7 @@ class Capture:
         self._source = source
         self._memory = {None: "auto", "cpu": "host"}.get(device, device or "")
         self._keep = device in (None, "cpu")
-        self._with_cursor = with_cursor
+        self.with_cursor = with_cursor and _CAN_PAINT_CURSOR
         self._display = display
         self._socket = socket
         self._autostart = autostart
