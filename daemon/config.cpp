@@ -7,6 +7,8 @@
 #include <sstream>
 #include <utility>
 
+#include "daemon/source_name.h"
+
 namespace framering::daemon {
 
 using proto::Error;
@@ -28,6 +30,7 @@ struct Range {
 };
 constexpr Range kSlots{"slots", proto::kMinSlots, proto::kMaxSlots};
 constexpr Range kLeaseMs{"lease_ms", proto::kMinLeaseMs, proto::kMaxLeaseMs};
+constexpr Range kLingerMs{"linger_ms", 0, proto::kMaxLingerMs};
 constexpr Range kExitWhenIdle{"exit_when_idle", 1, 86'400};
 // 2^32 - 1 is no user: it means "unknown" wherever a uid is asked for.
 constexpr Range kAllowUid{"allow_uid", 0, int64_t{UINT32_MAX} - 1};
@@ -84,7 +87,7 @@ Exit codes: 0 ended by a signal or idle, 1 failed while running, 2 wrong command
 
 // What the command line said; the rest comes from the file or stays as it is.
 struct Arguments {
-  std::optional<std::string> socket, display, memory, config, log_level, slots, lease_ms, max_fps,
+  std::optional<std::string> socket, display, memory, config, log_level, slots, lease_ms, linger_ms, max_fps,
       exit_when_idle;
   std::vector<std::string> sources, allow_uids;
 };
@@ -99,6 +102,11 @@ Status apply_numbers(const Arguments& arguments, Config& config) {
     const auto lease_ms = parse_integer(kLeaseMs, *arguments.lease_ms);
     if (!lease_ms) return lease_ms.error();
     if (auto set = set_lease_ms(config, *lease_ms); !set) return set;
+  }
+  if (arguments.linger_ms) {
+    const auto linger_ms = parse_integer(kLingerMs, *arguments.linger_ms);
+    if (!linger_ms) return linger_ms.error();
+    if (auto set = set_linger_ms(config, *linger_ms); !set) return set;
   }
   if (arguments.max_fps) {
     const auto fps = parse_number<double>("max_fps", *arguments.max_fps, kMaxFpsRange);
@@ -141,10 +149,12 @@ Status set_sources(Config& config, std::vector<std::string> sources) {
   if (sources.empty() || sources.size() > proto::kMaxStreams) {
     return out_of_range("source", std::to_string(sources.size()) + " names", "1 to 64 names");
   }
+  for (std::string& source : sources) {
+    const auto name = SourceName::parse(source);
+    if (!name) return name.error();
+    source = name->text();
+  }
   for (const std::string& source : sources) {
-    if (source.empty() || source.size() > proto::kMaxSourceName) {
-      return out_of_range("source", "\"" + source + "\"", "1 to 256 bytes long");
-    }
     if (std::count(sources.begin(), sources.end(), source) > 1) {
       return Error{ErrorCode::kInvalidArgument, "source " + source + " is named twice", {}};
     }
@@ -187,6 +197,10 @@ Status set_lease_ms(Config& config, int64_t lease_ms) {
   return set_integer(config.lease_ms, kLeaseMs, lease_ms);
 }
 
+Status set_linger_ms(Config& config, int64_t linger_ms) {
+  return set_integer(config.linger_ms, kLingerMs, linger_ms);
+}
+
 Status set_exit_when_idle(Config& config, int64_t seconds) {
   return set_integer(config.exit_when_idle_s.emplace(), kExitWhenIdle, seconds);
 }
@@ -220,8 +234,8 @@ proto::Result<std::variant<Config, PrintAndExit>> parse_config(int argc, const c
   app.set_version_flag("--version", "frameringd " FRAMERING_VERSION);
   Arguments arguments;
   app.add_option("--socket", arguments.socket, "Where clients connect")->type_name("PATH");
-  app.add_option("--source", arguments.sources, "What to capture; may be given several times [screen]")
-      ->type_name("screen | test:WxH@FPS")
+  app.add_option("--source", arguments.sources, "What to capture always; may be given several times [screen]")
+      ->type_name("SOURCE")
       ->allow_extra_args(false);
   app.add_option("--display", arguments.display, "X display of the source screen [$DISPLAY]")
       ->type_name(":N");
@@ -232,6 +246,9 @@ proto::Result<std::variant<Config, PrintAndExit>> parse_config(int argc, const c
       ->type_name("FPS");
   app.add_option("--lease-ms", arguments.lease_ms,
                  "How long a client may hold a frame for sure, 10 to 60000 [1000]")
+      ->type_name("MS");
+  app.add_option("--linger-ms", arguments.linger_ms,
+                 "How long a stream that a client started goes on without readers, 0 to 3600000 [2000]")
       ->type_name("MS");
   app.add_option("--allow-uid", arguments.allow_uids,
                  "User who may attach besides yours and root; may be given several times")

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "daemon/config.h"
+#include "daemon/source_name.h"
 
 namespace framering::daemon {
 
@@ -119,8 +120,11 @@ std::vector<Key> quota_keys(QuotaLimits& quota) {
     return Key{name, value_of<int64_t>("an integer",
                                        [&to, name](int64_t value) { return set_quota(to, name, value); })};
   };
-  return {limit(quota.clients, "clients"), limit(quota.clients_per_uid, "clients_per_uid"),
-          limit(quota.streams_per_uid, "streams_per_uid"), limit(quota.leases_per_uid, "leases_per_uid"),
+  return {limit(quota.clients, "clients"),
+          limit(quota.clients_per_uid, "clients_per_uid"),
+          limit(quota.streams_per_uid, "streams_per_uid"),
+          limit(quota.leases_per_uid, "leases_per_uid"),
+          limit(quota.sources_per_uid, "sources_per_uid"),
           limit(quota.connects_per_second, "connects_per_second")};
 }
 
@@ -146,8 +150,10 @@ Status add_stream(const toml::table& table, const std::string& path, Config& con
   MemoryChoice choice;
   if (auto applied = apply(table, stream_keys(source, choice), path); !applied) return applied;
   if (source.empty()) return at(path, table.source(), "stream: it needs a source = \"...\"");
-  if (table.contains("memory")) config.stream_memory[source] = choice;
-  added.push_back(source);
+  const auto name = SourceName::parse(source);
+  if (!name) return at(path, table.get("source")->source(), "source: " + name.error().text());
+  if (table.contains("memory")) config.stream_memory[name->text()] = choice;
+  added.push_back(name->text());
   return Ok{};
 }
 
@@ -163,6 +169,7 @@ std::vector<Key> top_keys(Config& config, const std::string& path, std::vector<s
       {"slots", value_of<int64_t>("an integer", [&](int64_t v) { return set_slots(config, v); })},
       {"max_fps", number([&](double v) { return set_max_fps(config, v); })},
       {"lease_ms", value_of<int64_t>("an integer", [&](int64_t v) { return set_lease_ms(config, v); })},
+      {"linger_ms", value_of<int64_t>("an integer", [&](int64_t v) { return set_linger_ms(config, v); })},
       {"exit_when_idle",
        value_of<int64_t>("an integer", [&](int64_t v) { return set_exit_when_idle(config, v); })},
       {"log_level",

@@ -125,9 +125,9 @@ std::optional<Ending> EpochLoop::capture(uint64_t now) {
     ring_.abandon(*slot);
     return lost(committed.error());
   }
+  stream_.published.fetch_add(1);  // who has the frame finds it counted
   ring_.publish(*slot, *captured, now_ns());
   epoch_.publisher.notify();
-  stream_.published.fetch_add(1);
   must_publish_ = false;
   return std::nullopt;
 }

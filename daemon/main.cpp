@@ -13,7 +13,6 @@
 #include <optional>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include "daemon/config.h"
 #include "daemon/listener.h"
@@ -22,7 +21,7 @@
 #include "daemon/pump.h"
 #include "daemon/server.h"
 #include "daemon/service_manager.h"
-#include "daemon/stream.h"
+#include "daemon/stream_registry.h"
 #include "daemon/supervision.h"
 #include "proto/channel.h"
 
@@ -35,7 +34,7 @@ constexpr std::chrono::seconds kRestartDelay{1};
 
 enum ExitCode { kEnded = 0, kFailed = 1, kWrongConfiguration = 2, kCannotStart = 3 };
 
-// Destroyed in the reverse order: clients first, then pumps, then what they pump into.
+// Destroyed in the reverse order: clients first, then the streams.
 struct Daemon {
   Daemon() = default;
   ~Daemon();
@@ -44,35 +43,56 @@ struct Daemon {
 
   boost::asio::io_context io;
   std::atomic<bool> must_restart{false};
-  std::vector<std::unique_ptr<Stream>> streams;
-  std::vector<std::unique_ptr<Pump>> pumps;
+  std::optional<Quota> quota;
+  std::optional<StreamRegistry> streams;
   std::optional<Server> server;
   std::optional<Supervision> supervision;
 };
 
-proto::Status add_stream(Daemon& daemon, const std::string& name, const Config& config) {
+// The choice of memory may ask the GPU's driver, which takes its time: it is made by the pump.
+PoolFactory make_pool(Daemon& daemon, const std::string& source, const Config& config) {
+  return [&daemon, source, &config, found = std::optional<PoolFactory>()](
+             const Geometry& geometry, uint32_t slot_count) mutable -> proto::Result<std::unique_ptr<Pool>> {
+    if (!found) {
+      // The streams' clients have read by then why they ended.
+      auto pool = find_pool(source, config, [&daemon] {
+        daemon.must_restart = true;
+        daemon.io.stop();
+      });
+      if (!pool) return pool.error();
+      found = *std::move(pool);
+    }
+    return (*found)(geometry, slot_count);
+  };
+}
+
+proto::Result<StreamRegistry::Parts> find_parts(Daemon& daemon, const SourceName& name,
+                                                const Config& config) {
   auto source = find_source(name, config);
   if (!source) return source.error();
-  // The streams' clients have read by then why they ended.
-  auto pool = find_pool(name, config, [&daemon] {
-    daemon.must_restart = true;
-    daemon.io.stop();
-  });
-  if (!pool) return pool.error();
-  auto stream = Stream::create({.source = name,
+  return StreamRegistry::Parts{{.source = name.text(),
                                 .slot_count = config.slots,
                                 .lease_ms = config.lease_ms,
-                                .max_fps = config.max_fps.value_or(default_max_fps(name))});
+                                .max_fps = config.max_fps.value_or(default_max_fps(name))},
+                               *std::move(source),
+                               make_pool(daemon, name.text(), config)};
+}
+
+proto::Status add_stream(Daemon& daemon, const std::string& source, const Config& config) {
+  const auto name = SourceName::parse(source);
+  if (!name) return name.error();
+  auto parts = find_parts(daemon, *name, config);
+  if (!parts) return parts.error();
+  auto stream = Stream::create(std::move(parts->options));
   if (!stream) return stream.error();
-  auto pump = Pump::start(**stream, *std::move(source), *std::move(pool));
+  auto pump = Pump::start(**stream, std::move(parts->source), std::move(parts->pool));
   if (!pump) return pump.error();
-  daemon.streams.push_back(*std::move(stream));
-  daemon.pumps.push_back(*std::move(pump));
+  daemon.streams->add(*std::move(stream), *std::move(pump));
   return proto::Ok{};
 }
 
 Server::Options server_options(Daemon& daemon, const Config& config) {
-  Server::Options options{config.quota, config.allow_uids};
+  Server::Options options{config.allow_uids};
   if (config.exit_when_idle_s) {
     options.idle_time = std::chrono::seconds(*config.exit_when_idle_s);
     options.on_idle = [&daemon] {
@@ -94,13 +114,16 @@ proto::Status set_up(Daemon& daemon, const Config& config) {
   // The socket first: a second daemon is refused before it takes memory or asks anything of a display.
   auto listener = open_listener(config);
   if (!listener) return listener.error();
-  for (const std::string& name : config.sources) {
-    if (auto added = add_stream(daemon, name, config); !added) return added;
+  daemon.quota.emplace(config.quota);
+  daemon.streams.emplace(
+      daemon.io, [&](const SourceName& name) { return find_parts(daemon, name, config); },
+      StreamRegistry::Options{.linger = std::chrono::milliseconds(config.linger_ms)});
+  for (const std::string& source : config.sources) {
+    if (auto added = add_stream(daemon, source, config); !added) return added;
   }
-  std::vector<Stream*> streams;
-  for (const auto& stream : daemon.streams) streams.push_back(stream.get());
   spdlog::info("frameringd {} serves {}", FRAMERING_VERSION, listener->path());
-  daemon.server.emplace(daemon.io, *std::move(listener), std::move(streams), server_options(daemon, config));
+  daemon.server.emplace(daemon.io, *std::move(listener), *daemon.streams, *daemon.quota,
+                        server_options(daemon, config));
   daemon.server->start();
   daemon.supervision.emplace(daemon.io, *daemon.server);
   daemon.supervision->start();
@@ -110,8 +133,7 @@ proto::Status set_up(Daemon& daemon, const Config& config) {
 // Tells the clients, then lets go of everything. False if a source hangs where nothing can end it.
 bool shut_down(Daemon& daemon, const std::string& reason) {
   daemon.supervision.reset();
-  bool ended = true;
-  for (const auto& pump : daemon.pumps) ended &= pump->stop(reason);
+  const bool ended = !daemon.streams || daemon.streams->stop(reason);
   daemon.server.reset();
   return ended;
 }

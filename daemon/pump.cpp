@@ -37,27 +37,57 @@ proto::Result<std::unique_ptr<Pump>> Pump::start(Stream& stream, SourceFactory m
                                                  PoolFactory make_pool) {
   std::unique_ptr<Pump> pump(new Pump(stream, std::move(make_source), std::move(make_pool)));
   if (auto opened = pump->open_source(); !opened) return opened.error();
+  if (auto started = pump->start_thread([](Pump& running) { running.run(); }); !started)
+    return started.error();
+  return pump;
+}
+
+proto::Result<std::unique_ptr<Pump>> Pump::launch(Stream& stream, SourceFactory make_source,
+                                                  PoolFactory make_pool, Opened opened) {
+  std::unique_ptr<Pump> pump(new Pump(stream, std::move(make_source), std::move(make_pool)));
+  auto started = pump->start_thread([opened = std::move(opened)](Pump& running) {
+    const Status open = running.open_source();
+    opened(open);
+    if (open) running.run();
+  });
+  if (!started) return started.error();
+  return pump;
+}
+
+Status Pump::start_thread(std::function<void(Pump&)> work) {
   try {
-    pump->thread_ = std::thread([&pump = *pump] { pump.run(); });
+    thread_ = std::thread([this, work = std::move(work)] {
+      work(*this);
+      finish();
+    });
   } catch (const std::system_error& error) {
     return Error{ErrorCode::kOutOfMemory, std::string("cannot start a thread: ") + error.what(), {}};
   }
-  return pump;
+  return Ok{};
 }
 
 Pump::~Pump() {
   if (thread_.joinable()) thread_.join();
 }
 
+void Pump::ask_to_stop(const std::string& reason) {
+  if (!stopping_.exchange(true)) stop_reason_ = reason;
+  stream_.wake_pump();
+  std::lock_guard lock(source_mutex_);
+  if (source_) source_->interrupt();
+}
+
+void Pump::ask_to_stop(const std::string& reason, std::function<void()> finished) {
+  std::lock_guard lock(stop_mutex_);
+  ask_to_stop(reason);
+  if (finished_) return finished();
+  on_finished_ = std::move(finished);
+}
+
 bool Pump::stop(const std::string& reason) {
   std::unique_lock lock(stop_mutex_);
   if (!thread_.joinable()) return false;
-  if (!stopping_.exchange(true)) stop_reason_ = reason;
-  stream_.wake_pump();
-  {
-    std::lock_guard source_lock(source_mutex_);
-    if (source_) source_->interrupt();
-  }
+  ask_to_stop(reason);
   if (!stopped_.wait_for(lock, kStopTimeout, [this] { return finished_; })) {
     thread_.detach();
     return false;
@@ -129,11 +159,15 @@ void Pump::run() {
     }
     if (!reconnect()) break;
   }
+}
+
+void Pump::finish() {
   std::lock_guard lock(stop_mutex_);
   if (epoch_) end_epoch(stop_reason_);
   drop_source();
   finished_ = true;
   stopped_.notify_all();
+  if (on_finished_) on_finished_();
 }
 
 void Pump::end_epoch(const std::string& reason) {

@@ -27,21 +27,32 @@ class Pump {
   // The stream outlives the pump.
   static proto::Result<std::unique_ptr<Pump>> start(Stream& stream, SourceFactory make_source,
                                                     PoolFactory make_pool);
-  ~Pump();  // after a stop() that succeeded
+  // Does the same in the pump's thread, which tells `opened` what came of it, once. After an error the thread
+  // ends.
+  using Opened = std::function<void(const proto::Status&)>;
+  static proto::Result<std::unique_ptr<Pump>> launch(Stream& stream, SourceFactory make_source,
+                                                     PoolFactory make_pool, Opened opened);
+  ~Pump();  // after a stop() that succeeded, `finished`, or a failed launch
   Pump(const Pump&) = delete;
   Pump& operator=(const Pump&) = delete;
 
-  // Any thread. Ends the stream for its clients with this reason. False if the thread did not end in time
-  // because a source is being opened that does not answer: the process must then exit without destroying the
-  // pump.
+  // Any thread. Asks it to end the stream with this reason; the pump's thread calls `finished` as its last
+  // act.
+  void ask_to_stop(const std::string& reason, std::function<void()> finished);
+  // Any thread. Ends the stream for its clients with this reason, and waits. False if the thread did not end
+  // in time because a source is being opened that does not answer: the process must then exit without
+  // destroying the pump.
   [[nodiscard]] bool stop(const std::string& reason);
 
  private:
   Pump(Stream& stream, SourceFactory make_source, PoolFactory make_pool);
 
+  proto::Status start_thread(std::function<void(Pump&)> work);
+  void ask_to_stop(const std::string& reason);
   proto::Status open_source();
   proto::Status make_epoch(const Geometry& geometry);
   void run();
+  void finish();
   void end_epoch(const std::string& reason);
   void drop_source();
   // False when the pump is to stop.
@@ -61,6 +72,7 @@ class Pump {
   std::mutex stop_mutex_;
   std::condition_variable stopped_;
   bool finished_ = false;
+  std::function<void()> on_finished_;
   std::string stop_reason_;
   std::thread thread_;
 };

@@ -28,7 +28,7 @@ constexpr std::chrono::milliseconds kAcceptRetry{100};
 
 }  // namespace
 
-Server::Server(boost::asio::io_context& io, Listener listener, std::vector<Stream*> streams,
+Server::Server(boost::asio::io_context& io, Listener listener, StreamRegistry& streams, Quota& quota,
                const Options& options)
     : io_(io),
       path_(listener.path()),
@@ -38,9 +38,9 @@ Server::Server(boost::asio::io_context& io, Listener listener, std::vector<Strea
       idle_timer_(io),
       idle_time_(options.idle_time),
       on_idle_(options.on_idle),
-      streams_(std::move(streams)),
+      streams_(streams),
       allow_uids_(options.allow_uids),
-      quota_(options.quota) {}
+      quota_(quota) {}
 
 Server::~Server() {
   sessions_.clear();  // their tickets go back to the quota
@@ -134,7 +134,7 @@ proto::Result<Session::Peer> Server::check(UniqueFd& socket) {
 proto::ListReply Server::list() const {
   proto::ListReply reply;
   size_t listed = 0;
-  for (const Stream* stream : streams_) {
+  for (const auto& stream : streams_.streams()) {
     proto::StreamInfo info = stream->info();
     for (const auto& [key, session] : sessions_) {
       for (proto::ClientInfo& client : session->clients_of(*stream)) {
@@ -150,7 +150,7 @@ proto::ListReply Server::list() const {
 
 std::vector<std::string> Server::silent_streams() {
   std::vector<std::string> silent;
-  for (Stream* stream : streams_) {
+  for (const auto& stream : streams_.streams()) {
     if (!stream->is_alive()) silent.push_back(stream->options().source);
     stream->ask_for_life();
   }
@@ -159,7 +159,7 @@ std::vector<std::string> Server::silent_streams() {
 
 std::string Server::status() const {
   std::string text = std::to_string(sessions_.size()) + (sessions_.size() == 1 ? " client" : " clients");
-  for (const Stream* stream : streams_) {
+  for (const auto& stream : streams_.streams()) {
     const proto::StreamInfo info = stream->info();
     text += "; " + info.source + ": ";
     text += info.available ? std::to_string(info.width) + "x" + std::to_string(info.height) + ", " +
@@ -169,14 +169,11 @@ std::string Server::status() const {
   return text;
 }
 
-proto::Result<Stream*> Server::find_stream(const std::string& source) {
-  std::string names;
-  for (Stream* stream : streams_) {
-    if (stream->options().source == source) return stream;
-    names += (names.empty() ? "" : ", ") + stream->options().source;
-  }
-  return Error{ErrorCode::kNotFound, "there is no source \"" + source + "\" here",
-               "this daemon has: " + names};
+void Server::find_stream(const std::string& source, uint32_t uid, StreamRegistry::Done done) {
+  const auto name = SourceName::parse(source);
+  if (!name) return done(name.error());
+  streams_.find(
+      *name, [&] { return quota_.add_source(uid); }, std::move(done));
 }
 
 void Server::warn(const Session& session, const std::string& line) {

@@ -17,21 +17,21 @@
 #include "daemon/quota.h"
 #include "daemon/session.h"
 #include "daemon/stream.h"
+#include "daemon/stream_registry.h"
 
 namespace framering::daemon {
 
 class Server : public SessionHost {
  public:
   struct Options {
-    QuotaLimits quota;
     std::vector<uint32_t> allow_uids;  // besides the daemon's own user and root
     // Called, and called again, after so long without a client.
     std::optional<std::chrono::milliseconds> idle_time{};
     std::function<void()> on_idle{};
   };
 
-  // The streams outlive the server.
-  Server(boost::asio::io_context& io, Listener listener, std::vector<Stream*> streams,
+  // Registry and quota outlive the server.
+  Server(boost::asio::io_context& io, Listener listener, StreamRegistry& streams, Quota& quota,
          const Options& options);
   ~Server() override;
   void start();
@@ -45,7 +45,7 @@ class Server : public SessionHost {
   std::string status() const;
 
   proto::ListReply list() const override;
-  proto::Result<Stream*> find_stream(const std::string& source) override;
+  void find_stream(const std::string& source, uint32_t uid, StreamRegistry::Done done) override;
   Quota& quota() override { return quota_; }
   void warn(const Session& session, const std::string& line) override;
   void remove(Session& session) override;
@@ -65,9 +65,9 @@ class Server : public SessionHost {
   const std::optional<std::chrono::milliseconds> idle_time_;
   const std::function<void()> on_idle_;
   bool starved_ = false;  // of descriptors or memory, when it last accepted
-  const std::vector<Stream*> streams_;
+  StreamRegistry& streams_;
   const std::vector<uint32_t> allow_uids_;
-  Quota quota_;
+  Quota& quota_;
   LogLimit log_;
   std::unordered_map<const Session*, std::shared_ptr<Session>> sessions_;
 };

@@ -78,11 +78,13 @@ TEST_F(ConfigTextTest, WhatTheExampleShowsIsValidAndTheDefaultWhereThereIsOne) {
   EXPECT_EQ(config.display, ":0");
   EXPECT_EQ(config.allow_uids, std::vector<uint32_t>{1000});
   EXPECT_EQ(config.max_fps, 60);
+  EXPECT_EQ(config.exit_when_idle_s, 60u);
   EXPECT_EQ(config.sources.size(), 2u);
   EXPECT_EQ(config.stream_memory.size(), 1u);
   config.socket = config.display = "";
   config.allow_uids.clear();
   config.max_fps.reset();
+  config.exit_when_idle_s.reset();
   config.sources.pop_back();
   config.stream_memory.clear();
   EXPECT_EQ(config, Config{});

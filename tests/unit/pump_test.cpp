@@ -160,7 +160,7 @@ class PumpTest : public testing::Test {
   }
 
   Script script_;
-  std::unique_ptr<Stream> stream_;
+  std::shared_ptr<Stream> stream_;
   std::unique_ptr<Pump> pump_;
 };
 

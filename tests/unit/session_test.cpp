@@ -167,9 +167,16 @@ TEST_F(SessionTest, WhoDoesNotReadItsAnswerGetsNoSecondOne) {
 TEST_F(SessionTest, AnUnknownSourceIsAnsweredWithThoseThatThereAre) {
   Peer peer = connect();
   const auto error = peer.greet().ask<Error>(OpenRequest{"screen 2"});
-  EXPECT_EQ(error.code, ErrorCode::kNotFound);
-  EXPECT_EQ(error.message, "there is no source \"screen 2\" here");
-  EXPECT_THAT(error.hint, HasSubstr(kSource));
+  EXPECT_EQ(error.code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error.message, "source \"screen 2\": there is no such kind of source");
+  EXPECT_THAT(error.hint, HasSubstr("monitor:NAME"));
+  EXPECT_EQ(peer.ask<Error>(OpenRequest{"screen"}).message, "there is no source screen here");
+}
+
+TEST_F(SessionTest, ASourceIsFoundByAnySpellingOfItsName) {
+  Peer peer = connect();
+  EXPECT_EQ(peer.greet().open("test:64x32@1.0").epoch, 7u);
+  EXPECT_EQ(peer.open("test:064x32@1e0").epoch, 7u);
 }
 
 TEST_F(SessionTest, AnExplicitMemoryKindNeverFallsBack) {
