@@ -190,6 +190,7 @@ Pump::Ending Pump::serve() {
       continue;
     }
     const bool full = safety_ns <= now;
+    epoch.publisher.expect();
     const auto captured = source_->capture(epoch.pool->surface_of(*slot),
                                            full ? Source::Request::kFull : Source::Request::kChanged);
     if (!captured) {

@@ -12,6 +12,7 @@
 #include "client/src/wait_linux.h"
 #include "framering/error.h"
 #include "proto/lease.h"
+#include "proto/relax.h"
 
 namespace framering::internal {
 
@@ -132,7 +133,7 @@ void StreamCore::watch(const EpochMapping& mapping, uint64_t until_ns) const {
         (state != StreamState::kLive && state != StreamState::kStale)) {
       return;
     }
-    relax();
+    proto::relax();
   } while (now_ns() < until_ns);
 }
 
