@@ -7,6 +7,8 @@
 #include <sstream>
 #include <utility>
 
+#include "daemon/source_name.h"
+
 namespace framering::daemon {
 
 using proto::Error;
@@ -28,6 +30,8 @@ struct Range {
 };
 constexpr Range kSlots{"slots", proto::kMinSlots, proto::kMaxSlots};
 constexpr Range kLeaseMs{"lease_ms", proto::kMinLeaseMs, proto::kMaxLeaseMs};
+constexpr Range kLingerMs{"linger_ms", 0, proto::kMaxLingerMs};
+constexpr Range kExitWhenIdle{"exit_when_idle", 1, 86'400};
 // 2^32 - 1 is no user: it means "unknown" wherever a uid is asked for.
 constexpr Range kAllowUid{"allow_uid", 0, int64_t{UINT32_MAX} - 1};
 constexpr const char* kMaxFpsRange = "0 (no cap) to 1000";
@@ -78,12 +82,13 @@ why. DEVICE is a number or a UUID as nvidia-smi -L prints it. cuda-ipc is for GP
 management (VMM). In the file, [[stream]] with source = "..." and memory = "..." adds a stream with memory of its
 own to those of sources = ["..."]; --source replaces all of them, --memory holds for all of them.
 Default socket: $FRAMERING_SOCKET, else framering/socket in $XDG_RUNTIME_DIR, else /run/framering/socket.
-Exit codes: 0 ended by a signal, 1 failed while running, 2 wrong command line or configuration,
+Exit codes: 0 ended by a signal or idle, 1 failed while running, 2 wrong command line or configuration,
 3 cannot start (display, socket, memory).)";
 
 // What the command line said; the rest comes from the file or stays as it is.
 struct Arguments {
-  std::optional<std::string> socket, display, memory, config, log_level, slots, lease_ms, max_fps;
+  std::optional<std::string> socket, display, memory, config, log_level, slots, lease_ms, linger_ms, max_fps,
+      exit_when_idle;
   std::vector<std::string> sources, allow_uids;
 };
 
@@ -98,10 +103,20 @@ Status apply_numbers(const Arguments& arguments, Config& config) {
     if (!lease_ms) return lease_ms.error();
     if (auto set = set_lease_ms(config, *lease_ms); !set) return set;
   }
+  if (arguments.linger_ms) {
+    const auto linger_ms = parse_integer(kLingerMs, *arguments.linger_ms);
+    if (!linger_ms) return linger_ms.error();
+    if (auto set = set_linger_ms(config, *linger_ms); !set) return set;
+  }
   if (arguments.max_fps) {
     const auto fps = parse_number<double>("max_fps", *arguments.max_fps, kMaxFpsRange);
     if (!fps) return fps.error();
     if (auto set = set_max_fps(config, *fps); !set) return set;
+  }
+  if (arguments.exit_when_idle) {
+    const auto seconds = parse_integer(kExitWhenIdle, *arguments.exit_when_idle);
+    if (!seconds) return seconds.error();
+    if (auto set = set_exit_when_idle(config, *seconds); !set) return set;
   }
   std::vector<int64_t> uids;
   for (const std::string& text : arguments.allow_uids) {
@@ -134,10 +149,12 @@ Status set_sources(Config& config, std::vector<std::string> sources) {
   if (sources.empty() || sources.size() > proto::kMaxStreams) {
     return out_of_range("source", std::to_string(sources.size()) + " names", "1 to 64 names");
   }
+  for (std::string& source : sources) {
+    const auto name = SourceName::parse(source);
+    if (!name) return name.error();
+    source = name->text();
+  }
   for (const std::string& source : sources) {
-    if (source.empty() || source.size() > proto::kMaxSourceName) {
-      return out_of_range("source", "\"" + source + "\"", "1 to 256 bytes long");
-    }
     if (std::count(sources.begin(), sources.end(), source) > 1) {
       return Error{ErrorCode::kInvalidArgument, "source " + source + " is named twice", {}};
     }
@@ -180,6 +197,14 @@ Status set_lease_ms(Config& config, int64_t lease_ms) {
   return set_integer(config.lease_ms, kLeaseMs, lease_ms);
 }
 
+Status set_linger_ms(Config& config, int64_t linger_ms) {
+  return set_integer(config.linger_ms, kLingerMs, linger_ms);
+}
+
+Status set_exit_when_idle(Config& config, int64_t seconds) {
+  return set_integer(config.exit_when_idle_s.emplace(), kExitWhenIdle, seconds);
+}
+
 Status set_log_level(Config& config, const std::string& level) {
   if (std::find(kLogLevels.begin(), kLogLevels.end(), level) == kLogLevels.end()) {
     return out_of_range("log_level", "\"" + level + "\"", "trace, debug, info, warn, error or off");
@@ -209,8 +234,8 @@ proto::Result<std::variant<Config, PrintAndExit>> parse_config(int argc, const c
   app.set_version_flag("--version", "frameringd " FRAMERING_VERSION);
   Arguments arguments;
   app.add_option("--socket", arguments.socket, "Where clients connect")->type_name("PATH");
-  app.add_option("--source", arguments.sources, "What to capture; may be given several times [screen]")
-      ->type_name("screen | test:WxH@FPS")
+  app.add_option("--source", arguments.sources, "What to capture always; may be given several times [screen]")
+      ->type_name("SOURCE")
       ->allow_extra_args(false);
   app.add_option("--display", arguments.display, "X display of the source screen [$DISPLAY]")
       ->type_name(":N");
@@ -222,10 +247,16 @@ proto::Result<std::variant<Config, PrintAndExit>> parse_config(int argc, const c
   app.add_option("--lease-ms", arguments.lease_ms,
                  "How long a client may hold a frame for sure, 10 to 60000 [1000]")
       ->type_name("MS");
+  app.add_option("--linger-ms", arguments.linger_ms,
+                 "How long a stream that a client started goes on without readers, 0 to 3600000 [2000]")
+      ->type_name("MS");
   app.add_option("--allow-uid", arguments.allow_uids,
                  "User who may attach besides yours and root; may be given several times")
       ->type_name("UID")
       ->allow_extra_args(false);
+  app.add_option("--exit-when-idle", arguments.exit_when_idle,
+                 "End after so long without a client, 1 to 86400 [never]")
+      ->type_name("SECONDS");
   app.add_option("--config", arguments.config, "TOML file with these options as keys")->type_name("FILE");
   app.add_option("--log-level", arguments.log_level, "What goes to stderr [info]")
       ->type_name("trace|debug|info|warn|error|off");

@@ -13,7 +13,6 @@
 #include <optional>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include "daemon/config.h"
 #include "daemon/listener.h"
@@ -21,7 +20,9 @@
 #include "daemon/platform.h"
 #include "daemon/pump.h"
 #include "daemon/server.h"
-#include "daemon/stream.h"
+#include "daemon/service_manager.h"
+#include "daemon/stream_registry.h"
+#include "daemon/supervision.h"
 #include "proto/channel.h"
 
 namespace {
@@ -31,9 +32,9 @@ using namespace framering::daemon;
 
 constexpr std::chrono::seconds kRestartDelay{1};
 
-enum ExitCode { kEndedBySignal = 0, kFailed = 1, kWrongConfiguration = 2, kCannotStart = 3 };
+enum ExitCode { kEnded = 0, kFailed = 1, kWrongConfiguration = 2, kCannotStart = 3 };
 
-// Destroyed in the reverse order: clients first, then pumps, then what they pump into.
+// Destroyed in the reverse order: clients first, then the streams.
 struct Daemon {
   Daemon() = default;
   ~Daemon();
@@ -42,52 +43,97 @@ struct Daemon {
 
   boost::asio::io_context io;
   std::atomic<bool> must_restart{false};
-  std::vector<std::unique_ptr<Stream>> streams;
-  std::vector<std::unique_ptr<Pump>> pumps;
+  std::optional<Quota> quota;
+  std::optional<StreamRegistry> streams;
   std::optional<Server> server;
+  std::optional<Supervision> supervision;
 };
 
-proto::Status add_stream(Daemon& daemon, const std::string& name, const Config& config) {
+// The choice of memory may ask the GPU's driver, which takes its time: it is made by the pump.
+PoolFactory make_pool(Daemon& daemon, const std::string& source, const Config& config) {
+  return [&daemon, source, &config, found = std::optional<PoolFactory>()](
+             const Geometry& geometry, uint32_t slot_count) mutable -> proto::Result<std::unique_ptr<Pool>> {
+    if (!found) {
+      // The streams' clients have read by then why they ended.
+      auto pool = find_pool(source, config, [&daemon] {
+        daemon.must_restart = true;
+        daemon.io.stop();
+      });
+      if (!pool) return pool.error();
+      found = *std::move(pool);
+    }
+    return (*found)(geometry, slot_count);
+  };
+}
+
+proto::Result<StreamRegistry::Parts> find_parts(Daemon& daemon, const SourceName& name,
+                                                const Config& config) {
   auto source = find_source(name, config);
   if (!source) return source.error();
-  // The streams' clients have read by then why they ended.
-  auto pool = find_pool(name, config, [&daemon] {
-    daemon.must_restart = true;
-    daemon.io.stop();
-  });
-  if (!pool) return pool.error();
-  auto stream = Stream::create({.source = name,
+  return StreamRegistry::Parts{{.source = name.text(),
                                 .slot_count = config.slots,
                                 .lease_ms = config.lease_ms,
-                                .max_fps = config.max_fps.value_or(default_max_fps(name))});
+                                .max_fps = config.max_fps.value_or(default_max_fps(name))},
+                               *std::move(source),
+                               make_pool(daemon, name.text(), config)};
+}
+
+proto::Status add_stream(Daemon& daemon, const std::string& source, const Config& config) {
+  const auto name = SourceName::parse(source);
+  if (!name) return name.error();
+  auto parts = find_parts(daemon, *name, config);
+  if (!parts) return parts.error();
+  auto stream = Stream::create(std::move(parts->options));
   if (!stream) return stream.error();
-  auto pump = Pump::start(**stream, *std::move(source), *std::move(pool));
+  auto pump = Pump::start(**stream, std::move(parts->source), std::move(parts->pool));
   if (!pump) return pump.error();
-  daemon.streams.push_back(*std::move(stream));
-  daemon.pumps.push_back(*std::move(pump));
+  daemon.streams->add(*std::move(stream), *std::move(pump));
   return proto::Ok{};
+}
+
+Server::Options server_options(Daemon& daemon, const Config& config) {
+  Server::Options options{config.allow_uids};
+  if (config.exit_when_idle_s) {
+    options.idle_time = std::chrono::seconds(*config.exit_when_idle_s);
+    options.on_idle = [&daemon] {
+      spdlog::info("no client: ending");
+      daemon.io.stop();
+    };
+  }
+  return options;
+}
+
+proto::Result<Listener> open_listener(const Config& config) {
+  auto passed = take_passed_socket();
+  if (!passed) return passed.error();
+  if (*passed) return Listener::adopt(*std::move(passed));
+  return Listener::open(config.socket.empty() ? proto::default_socket_path() : config.socket);
 }
 
 proto::Status set_up(Daemon& daemon, const Config& config) {
   // The socket first: a second daemon is refused before it takes memory or asks anything of a display.
-  auto listener = Listener::open(config.socket.empty() ? proto::default_socket_path() : config.socket);
+  auto listener = open_listener(config);
   if (!listener) return listener.error();
-  for (const std::string& name : config.sources) {
-    if (auto added = add_stream(daemon, name, config); !added) return added;
+  daemon.quota.emplace(config.quota);
+  daemon.streams.emplace(
+      daemon.io, [&](const SourceName& name) { return find_parts(daemon, name, config); },
+      StreamRegistry::Options{.linger = std::chrono::milliseconds(config.linger_ms)});
+  for (const std::string& source : config.sources) {
+    if (auto added = add_stream(daemon, source, config); !added) return added;
   }
-  std::vector<Stream*> streams;
-  for (const auto& stream : daemon.streams) streams.push_back(stream.get());
   spdlog::info("frameringd {} serves {}", FRAMERING_VERSION, listener->path());
-  daemon.server.emplace(daemon.io, *std::move(listener), std::move(streams),
-                        Server::Options{config.quota, config.allow_uids});
+  daemon.server.emplace(daemon.io, *std::move(listener), *daemon.streams, *daemon.quota,
+                        server_options(daemon, config));
   daemon.server->start();
+  daemon.supervision.emplace(daemon.io, *daemon.server);
+  daemon.supervision->start();
   return proto::Ok{};
 }
 
 // Tells the clients, then lets go of everything. False if a source hangs where nothing can end it.
 bool shut_down(Daemon& daemon, const std::string& reason) {
-  bool ended = true;
-  for (const auto& pump : daemon.pumps) ended &= pump->stop(reason);
+  daemon.supervision.reset();
+  const bool ended = !daemon.streams || daemon.streams->stop(reason);
   daemon.server.reset();
   return ended;
 }
@@ -107,6 +153,7 @@ int fail(const proto::Error& error, ExitCode code) {
 int restart(Daemon& daemon, char* const* arguments) {
   spdlog::warn("a GPU is lost to this process: starting anew");
   shut_down(daemon, "frameringd starts anew, because a GPU was lost");
+  hand_on_passed_socket();
   // A device that is lost again and again must not keep the machine busy.
   std::this_thread::sleep_for(kRestartDelay);
   restart_process(arguments);
@@ -136,8 +183,9 @@ int run(const Config& config, char* const* arguments) {
     ending.clear();  // from here on a signal ends the process as it stands
     return restart(*daemon, arguments);
   }
-  if (!shut_down(*daemon, "frameringd was stopped")) std::_Exit(kEndedBySignal);
-  return kEndedBySignal;
+  tell_stopping("Telling the clients");
+  if (!shut_down(*daemon, "frameringd was stopped")) std::_Exit(kEnded);
+  return kEnded;
 }
 
 }  // namespace

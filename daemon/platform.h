@@ -6,14 +6,15 @@
 
 #include "daemon/config.h"
 #include "daemon/pump.h"
+#include "daemon/source_name.h"
 #include "proto/result.h"
 
 namespace framering::daemon {
 
-// The source of this name, with what the configuration says. kNotFound lists what there is.
-proto::Result<SourceFactory> find_source(const std::string& name, const Config& config);
+// The source of this name, with what the configuration says.
+proto::Result<SourceFactory> find_source(const SourceName& name, const Config& config);
 // The rate cap of this source where the configuration names none.
-double default_max_fps(const std::string& name);
+double default_max_fps(const SourceName& name);
 // The pool for this source, where the configuration says, and a line in the log about it. kMemoryUnavailable
 // for what does not exist here; kAuto chooses. `needs_new_process` is called, by a pump's thread, when a
 // device was lost that only another process can use again.

@@ -48,10 +48,20 @@ void Publisher::notify() {
   if (first) first->wake();
 }
 
+void Publisher::notify_confirmed(uint64_t until_ns) {
+  confirmed_ns_.store(until_ns);
+  wake_thread();
+}
+
 void Publisher::wake_thread() {
   // Process-private, so std::atomic's own waiting serves; the clients' words are not.
   generation_.fetch_add(1);
   generation_.notify_one();
+}
+
+void Publisher::ask_for_life() {
+  heartbeat_.ask();
+  wake_thread();
 }
 
 void Publisher::stop() {
@@ -76,15 +86,20 @@ void Publisher::run() {
   name_this_thread("publisher");
   uint32_t seen = 0;
   uint32_t seen_changes = 0;
+  uint64_t seen_confirmed_ns = 0;
   for (bool last = false; !last;) {
     generation_.wait(seen);
     // In this order: a stop() in between moves the generation after it, so the next wait returns at once.
     seen = generation_.load();
     last = stopping_.load();
+    heartbeat_.answer();
     watch();
     const uint32_t changes = changes_.load();
     const uint32_t count = changes - std::exchange(seen_changes, changes);
     if (count > 0) wake_all(count == 1 ? claimed_.load() : nullptr);
+    const uint64_t confirmed_ns = confirmed_ns_.load();
+    const uint64_t answered_ns = std::exchange(seen_confirmed_ns, confirmed_ns);
+    if (answered_ns != confirmed_ns) wake_who_asked(answered_ns, confirmed_ns);
   }
 }
 
@@ -97,6 +112,16 @@ void Publisher::wake_all(const Reader* but) {
     Reader& reader = *(*readers)[(start + i) % readers->size()].reader;
     if (&reader != but && reader.claim_sleeper()) reader.wake();
     reader.signal_pipe();
+  }
+}
+
+// For a moment after the first and up to the second.
+void Publisher::wake_who_asked(uint64_t after_ns, uint64_t until_ns) {
+  for (const ReaderEntry& entry : *readers_.snapshot()) {
+    const uint64_t asked_ns = entry.reader->asked_ns.load();
+    if (asked_ns <= after_ns || asked_ns > until_ns) continue;
+    if (entry.reader->claim_sleeper()) entry.reader->wake();
+    entry.reader->signal_pipe();
   }
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <thread>
 
+#include "daemon/heartbeat.h"
 #include "daemon/reader.h"
 
 namespace framering::daemon {
@@ -24,8 +25,15 @@ class Publisher {
   // Pump thread. The control page changed: whoever waits is woken, one at once and the others soon. Several
   // changes may become one wake-up.
   void notify();
+  // Pump thread. The newest frame was confirmed up to this moment: only who asked for one up to then is
+  // woken.
+  void notify_confirmed(uint64_t until_ns);
   // Pump thread. Wakes everybody once more and ends the thread; idempotent.
   void stop();
+
+  // Any thread. The thread is asked for a sign of life, and answers without waking a reader.
+  void ask_for_life();
+  bool is_alive() const { return heartbeat_.answered(); }
 
  private:
   void run();
@@ -33,6 +41,7 @@ class Publisher {
   // One that sleeps, or null; it is then the caller's to wake.
   std::shared_ptr<Reader> claim_first();
   void wake_all(const Reader* but);
+  void wake_who_asked(uint64_t after_ns, uint64_t until_ns);
   // Returns with the frame that is expected, if one is, or when that takes too long to be awake for.
   void watch() const;
 
@@ -46,11 +55,13 @@ class Publisher {
 
   size_t first_ = 0;  // whom the thread wakes first
 
-  std::atomic<uint32_t> generation_{0};  // moves with each call
-  std::atomic<uint32_t> changes_{0};     // moves with each notify()
+  std::atomic<uint32_t> generation_{0};  // moves whenever there is something to do
+  std::atomic<uint32_t> changes_{0};     // of the control page, for everybody
   std::atomic<bool> expecting_{false};
   std::atomic<const Reader*> claimed_{nullptr};  // by the last notify()
+  std::atomic<uint64_t> confirmed_ns_{0};
   std::atomic<bool> stopping_{false};
+  Heartbeat heartbeat_;
   std::thread thread_;
 };
 

@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,7 +30,9 @@ class SessionHost {
  public:
   virtual ~SessionHost() = default;
   virtual proto::ListReply list() const = 0;
-  virtual proto::Result<Stream*> find_stream(const std::string& source) = 0;
+  // Calls `done` once, perhaps at once, with the stream that captures this source for this user.
+  virtual void find_stream(const std::string& source, uint32_t uid,
+                           std::function<void(proto::Result<std::shared_ptr<Stream>>)> done) = 0;
   virtual Quota& quota() = 0;
   // A line about this client, rate-limited.
   virtual void warn(const Session& session, const std::string& line) = 0;
@@ -60,17 +63,29 @@ class Session : public std::enable_shared_from_this<Session> {
     std::unique_ptr<Attachment> attachment;
   };
 
+  // What a request is answered with.
+  struct Answer {
+    proto::Body body;
+    std::vector<proto::UniqueFd> fds{};
+  };
+
   void wait_for_packet();
   void read_packets();
   void wait_for_death();
-  // False when the client was dropped.
+  // False when no further packet is to be read now: the client was dropped, or has an answer to come.
   bool handle(proto::Packet packet);
-  proto::Body answer(const proto::Body& request, std::vector<proto::UniqueFd>& fds);
+  // Nothing where answer_later() follows.
+  std::optional<Answer> answer(uint32_t request_id, const proto::Body& request);
+  void answer_later(uint32_t request_id, const Answer& answer);
+  // False when the client was dropped.
+  bool reply(uint32_t request_id, const Answer& answer);
   proto::Body greet(const proto::Hello& hello);
-  proto::Body open(const proto::OpenRequest& request, std::vector<proto::UniqueFd>& fds);
+  std::optional<Answer> find_and_open(uint32_t request_id, const proto::OpenRequest& request);
+  Answer open(Stream& stream, const proto::OpenRequest& request);
   proto::Body close(const proto::CloseRequest& request);
   // What the ring counts this client's leases under.
   uint32_t client_key();
+  proto::Body confirm(const proto::ConfirmRequest& request);
   // Fails where the client has not read the message before.
   proto::Status send(uint32_t request_id, const proto::Body& body,
                      const std::vector<proto::UniqueFd>& fds = {});
