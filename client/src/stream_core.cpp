@@ -23,6 +23,8 @@ namespace {
 // How often a slot that the daemon is deciding about is looked at again before its frame counts as gone: the
 // decision takes the daemon about a microsecond, unless it is preempted in the middle.
 constexpr int kMarkedLooks = 1000;
+// A look at the clock may cost more than one at the control page.
+constexpr int kLooksAClock = 16;
 // A device that gives a lease back wakes nobody.
 constexpr uint64_t kLeasePollNs = 100'000;
 // A signal that comes just before the sleep interrupts nothing.
@@ -159,13 +161,15 @@ void StreamCore::watch(const EpochMapping& mapping, uint64_t until_ns) const {
     known = last_sequence_;
   }
   do {
-    const uint64_t latest = mapping.control().latest.load(std::memory_order_acquire);
-    const StreamState state = state_of(mapping);
-    if (FrameRef::unpack(latest).sequence > known || closed_.load() || connection_->lost() ||
-        (state != StreamState::kLive && state != StreamState::kStale)) {
-      return;
+    for (int looks = 0; looks < kLooksAClock; ++looks) {
+      const uint64_t latest = mapping.control().latest.load(std::memory_order_acquire);
+      const StreamState state = state_of(mapping);
+      if (FrameRef::unpack(latest).sequence > known || closed_.load() || connection_->lost() ||
+          (state != StreamState::kLive && state != StreamState::kStale)) {
+        return;
+      }
+      proto::relax();
     }
-    proto::relax();
   } while (now_ns() < until_ns);
 }
 
@@ -194,7 +198,7 @@ std::optional<Frame> StreamCore::take(const Want& want) {
     // epoch's.
     const bool drain = want.unseen && options_.mode == Mode::every;
     const proto::Newest chosen = state == StreamState::kLive || state == StreamState::kStale || drain
-                                     ? choose(want, gone, now_ns())
+                                     ? choose(want, gone)
                                      : proto::Newest{};
     if (!chosen.frame) {
       if (state == StreamState::kLive || state == StreamState::kStale) return std::nullopt;
@@ -224,14 +228,14 @@ std::optional<Frame> StreamCore::take(const Want& want) {
   }
 }
 
-proto::Newest StreamCore::choose(const Want& want, uint64_t gone, uint64_t now) const {
+proto::Newest StreamCore::choose(const Want& want, uint64_t gone) const {
   const uint32_t slot_count = mapping_->info().slot_count;
   const proto::Newest newest = proto::newest(mapping_->control());
   if (newest.frame.slot >= slot_count || newest.frame.sequence <= gone) return {};
   if (!want.unseen) return newest.confirmed_ns >= want.confirmed_ns ? newest : proto::Newest{};
   if (newest.frame.sequence <= last_sequence_) return {};
   const uint64_t due_ns = last_capture_ns_ + interval_ns_;
-  if (interval_ns_ > 0 && now < due_ns) return {};
+  if (interval_ns_ > 0 && now_ns() < due_ns) return {};
   if (options_.mode == Mode::latest || last_sequence_ == 0) return newest;
   FrameRef frame = proto::oldest_since(&mapping_->control(), slot_count, std::max(last_sequence_, gone) + 1);
   // Paced: frames closer than the interval are passed over, but never the newest.

@@ -62,7 +62,7 @@ class StreamCore {
   std::optional<Frame> take(const Want& want);
   std::optional<Frame> lease(const proto::Newest& chosen, uint32_t lease_index) const;
   // The frame to take, newer than `gone`; none if there is none yet.
-  proto::Newest choose(const Want& want, uint64_t gone, uint64_t now) const;
+  proto::Newest choose(const Want& want, uint64_t gone) const;
   [[noreturn]] void raise_lease_limit() const;
   void follow_or_raise();
   // Returns when take() may find something, or then.
