@@ -15,6 +15,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -405,9 +406,20 @@ def gpu() -> str | None:
     """Its name and driver."""
     command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
     try:
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[0]
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return output.splitlines()[0].replace(", ", ", driver ")
     except (OSError, subprocess.CalledProcessError, IndexError):
         return None
+
+
+def toolkit() -> str:
+    """The CUDA toolkit that the kernels were built with."""
+    try:
+        output = subprocess.run(["nvcc", "--version"], check=True, capture_output=True, text=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return "no CUDA toolkit"
+    found = re.search(r"release (\d+\.\d+)", output)
+    return f"CUDA {found[1]}" if found else "an unknown CUDA toolkit"
 
 
 def main() -> int:
@@ -438,7 +450,8 @@ def main() -> int:
             print(f"  took {time.monotonic() - begin:.0f} s", file=sys.stderr)
 
     system = f"{platform.system()} {platform.release()}"
-    machine = f"{device or 'no GPU'}, {os.cpu_count()} cores, {system}, Python {platform.python_version()}"
+    software = f"{toolkit()}, {system}, Python {platform.python_version()}"
+    machine = f"{device or 'no GPU'}, {os.cpu_count()} cores, {software}"
     results = {"machine": machine, "rows": [asdict(row) for row in rows], "skipped": skipped}
     options.json.write_text(json.dumps(results, indent=1) + "\n")
     print(f"\n{machine}\n")

@@ -63,10 +63,9 @@ def framering_step(torch):  # type: ignore[no-untyped-def]
         begin = time.perf_counter_ns()
         tensor = frame.to_torch(channels="RGB", layout="CHW", dtype=torch.float16)
         converted = time.perf_counter_ns()
-        gpu = torch.cuda.current_stream()
-        frame.release(stream=gpu)
+        frame.release()  # after the conversion, on the device
         released = time.perf_counter_ns()
-        gpu.synchronize()
+        torch.cuda.current_stream().synchronize()
         end = time.perf_counter_ns()
         parts = {"enqueue": converted - begin, "release": released - converted, "wait": end - released}
         return parts, (frame.sequence, tensor.shape)

@@ -26,6 +26,13 @@ with tempfile.TemporaryDirectory() as folder:
         core = framering._core
         torch.cuda.synchronize()
         for pause in (0.0, 0.005):
+            e = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
+            gpu = []
+            for _ in range(200):
+                time.sleep(pause)
+                e[0].record(); core.write_tensor([frame], plan, out.data_ptr(), handle); e[1].record(); sync()
+                gpu.append(e[0].elapsed_time(e[1]) * 1000)
+            print("GPU time of the conversion with this pause", statistics.median(gpu))
             print("pause", pause, "us:",
                 "empty", med(lambda: torch.empty((3, 2160, 3840), dtype=torch.float16, device="cuda"), pause=pause),
                 "stream", med(lambda: torch.cuda.current_stream(), pause=pause),
@@ -41,4 +48,9 @@ with tempfile.TemporaryDirectory() as folder:
                 f = stream.latest(); f.to_torch(**kw); f.release(stream=stream2); sync()
             def whole2():
                 f = stream.latest(); f.to_torch(**kw, out=out); sync(); f.release(stream=stream2)
+            def whole3():
+                f = stream.latest(); f.to_torch(**kw); f.release(); sync()
+            def begin():
+                f = stream.latest(); f.release()
+            print("  latest+release", med(begin, pause=pause), "plain release", med(whole3, pause=pause))
             print("  latest+to_torch+release+sync", med(whole, pause=pause), "out, sync, release", med(whole2, pause=pause), flush=True)
