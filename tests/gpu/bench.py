@@ -226,7 +226,9 @@ def wake(bench: GpuBench) -> list[Row]:
         )
     )
     native = "; ".join(f"{name} {both(middle[name], 1)}" for name in ("native", "native spin", "bare spin"))
-    rows.append(Row("  of that in C++, asleep and spinning, and of a bare spinning pair", native, "report", None))
+    rows.append(
+        Row("  of that in C++, asleep and spinning, and of a bare spinning pair", native, "report", None)
+    )
     return rows
 
 

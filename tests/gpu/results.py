@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Adds up what tests/gpu/run left in a folder: writes results.json, prints what failed and the last line.
 
-    results.py DIR PART...
-    results.py --markdown DIR    prints RESULTS.md of what is there
+results.py DIR PART...
+results.py --markdown DIR    prints RESULTS.md of what is there
 """
 
 from __future__ import annotations
