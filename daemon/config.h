@@ -41,6 +41,8 @@ struct Config {
   std::string log_level = "info";
   std::vector<uint32_t> allow_uids;  // who may attach besides the daemon's own user and root
   QuotaLimits quota;
+  std::string metrics_socket;  // where Prometheus reads; empty: nowhere
+  uint16_t metrics_port = 0;   // likewise, on 127.0.0.1; 0: none
 
   friend bool operator==(const Config&, const Config&) = default;
 };
@@ -67,6 +69,7 @@ proto::Status set_max_fps(Config& config, double fps);
 proto::Status set_lease_ms(Config& config, int64_t lease_ms);
 proto::Status set_log_level(Config& config, const std::string& level);
 proto::Status set_allow_uids(Config& config, const std::vector<int64_t>& uids);
+proto::Status set_metrics_port(Config& config, int64_t port);
 proto::Status set_quota(uint32_t& limit, const std::string& name, int64_t value);
 
 }  // namespace framering::daemon

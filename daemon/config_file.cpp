@@ -135,6 +135,11 @@ std::function<Status(const toml::node&)> memory(MemoryChoice& to) {
   return value_of<std::string>("a string", [&to](const std::string& name) { return set_memory(to, name); });
 }
 
+std::vector<Key> metrics_keys(Config& config) {
+  return {{"socket", text(config.metrics_socket)},
+          {"port", value_of<int64_t>("an integer", [&](int64_t v) { return set_metrics_port(config, v); })}};
+}
+
 std::vector<Key> stream_keys(std::string& source, MemoryChoice& choice) {
   return {{"source", text(source)}, {"memory", memory(choice)}};
 }
@@ -168,6 +173,7 @@ std::vector<Key> top_keys(Config& config, const std::string& path, std::vector<s
       {"allow_uids", array_of<int64_t>("an array of integers",
                                        [&](const Integers& v) { return set_allow_uids(config, v); })},
       {"quota", nullptr, quota_keys(config.quota)},
+      {"metrics", nullptr, metrics_keys(config)},
       {"stream",
        nullptr,
        {},

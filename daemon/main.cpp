@@ -18,6 +18,7 @@
 #include "daemon/config.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
+#include "daemon/metrics_server.h"
 #include "daemon/platform.h"
 #include "daemon/pump.h"
 #include "daemon/server.h"
@@ -48,6 +49,7 @@ struct Daemon {
   std::vector<std::unique_ptr<Pump>> pumps;
   std::optional<Server> server;
   std::optional<Supervision> supervision;
+  std::vector<std::unique_ptr<MetricsServer>> metrics;
 };
 
 proto::Status add_stream(Daemon& daemon, const std::string& name, const Config& config) {
@@ -78,6 +80,23 @@ proto::Result<Listener> open_listener(const Config& config) {
   return Listener::open(config.socket.empty() ? proto::default_socket_path() : config.socket);
 }
 
+proto::Status open_metrics(Daemon& daemon, const Config& config) {
+  const auto text = [&server = *daemon.server] { return server.metrics(); };
+  if (!config.metrics_socket.empty()) {
+    auto opened = MetricsServer::open_socket(
+        daemon.io, config.metrics_socket, text,
+        [&server = *daemon.server](uint32_t uid) { return server.may_attach(uid); });
+    if (!opened) return opened.error();
+    daemon.metrics.push_back(*std::move(opened));
+  }
+  if (config.metrics_port != 0) {
+    auto opened = MetricsServer::open_port(daemon.io, config.metrics_port, text);
+    if (!opened) return opened.error();
+    daemon.metrics.push_back(*std::move(opened));
+  }
+  return proto::Ok{};
+}
+
 proto::Status set_up(Daemon& daemon, const Config& config) {
   // The socket first: a second daemon is refused before it takes memory or asks anything of a display.
   auto listener = open_listener(config);
@@ -90,6 +109,7 @@ proto::Status set_up(Daemon& daemon, const Config& config) {
   spdlog::info("frameringd {} serves {}", FRAMERING_VERSION, listener->path());
   daemon.server.emplace(daemon.io, *std::move(listener), std::move(streams),
                         Server::Options{config.quota, config.allow_uids});
+  if (auto opened = open_metrics(daemon, config); !opened) return opened;
   daemon.server->start();
   daemon.supervision.emplace(daemon.io, *daemon.server);
   daemon.supervision->start();
@@ -98,6 +118,7 @@ proto::Status set_up(Daemon& daemon, const Config& config) {
 
 // Tells the clients, then lets go of everything. False if a source hangs where nothing can end it.
 bool shut_down(Daemon& daemon, const std::string& reason) {
+  daemon.metrics.clear();
   daemon.supervision.reset();
   bool ended = true;
   for (const auto& pump : daemon.pumps) ended &= pump->stop(reason);

@@ -105,6 +105,7 @@ Status Pump::make_epoch(const Geometry& geometry) try {
                geometry.height, proto::format_name(geometry.format), ring_options.slot_count);
   std::swap(epoch_, epoch);
   stream_.set_epoch(epoch_);
+  stream_.metrics.epochs.fetch_add(1);
   // The old epoch ends only now, so that whoever it wakes finds the new one.
   if (epoch) {
     epoch->ring->supersede();
@@ -199,6 +200,8 @@ Pump::Ending Pump::serve() {
       return lost(captured.error());
     }
     stream_.captures.fetch_add(1);
+    stream_.metrics.captured(*captured, epoch.geometry);
+    stream_.metrics.count_round_trips(source_->round_trips());
     pacer.captured(now);
     dirty = false;
     const bool was_pending = safety_pending;
@@ -213,8 +216,10 @@ Pump::Ending Pump::serve() {
       ring.abandon(*slot);
       return lost(committed.error());
     }
-    ring.publish(*slot, *captured, now_ns());
+    const uint64_t committed_ns = now_ns();
+    ring.publish(*slot, *captured, committed_ns);
     epoch.publisher.notify();
+    stream_.metrics.published(*captured, committed_ns, now_ns());
     stream_.published.fetch_add(1);
     must_publish = false;
   }

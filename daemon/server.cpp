@@ -79,8 +79,10 @@ void Server::accept_some() {
 }
 
 void Server::admit(UniqueFd socket) {
+  ++connects_;
   auto peer = check(socket);
   if (!peer) {
+    denials_.count(peer.error().code);
     log_.warn("refused a client: " + peer.error().text(), now_ns());
     // It is told if it can be told without waiting.
     [[maybe_unused]] const auto told = proto::send_packet(socket.get(), proto::encode({0, peer.error()}));
@@ -104,9 +106,7 @@ proto::Result<Session::Peer> Server::check(UniqueFd& socket) {
     return Error{ErrorCode::kQuotaExceeded, user + " connects too often",
                  "keep the connection and open streams over it"};
   }
-  const bool allowed =
-      uid == geteuid() || uid == 0 || std::ranges::find(allow_uids_, uid) != allow_uids_.end();
-  if (!allowed) {
+  if (!may_attach(uid)) {
     return Error{ErrorCode::kPermissionDenied, user + " may not attach to this daemon",
                  "start frameringd with --allow-uid " + std::to_string(uid)};
   }
@@ -115,6 +115,10 @@ proto::Result<Session::Peer> Server::check(UniqueFd& socket) {
   auto pidfd = proto::peer_pidfd(socket.get());
   if (!pidfd) return pidfd.error();
   return Session::Peer{*credentials, std::move(socket), *std::move(pidfd), *std::move(ticket)};
+}
+
+bool Server::may_attach(uint32_t uid) const {
+  return uid == geteuid() || uid == 0 || std::ranges::find(allow_uids_, uid) != allow_uids_.end();
 }
 
 proto::ListReply Server::list() const {

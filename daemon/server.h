@@ -11,6 +11,7 @@
 
 #include "daemon/listener.h"
 #include "daemon/log.h"
+#include "daemon/metrics.h"
 #include "daemon/quota.h"
 #include "daemon/session.h"
 #include "daemon/stream.h"
@@ -41,6 +42,10 @@ class Server : public SessionHost {
   proto::ListReply list() const override;
   proto::Result<Stream*> find_stream(const std::string& source) override;
   Quota& quota() override { return quota_; }
+  std::string metrics() const override;
+  void count(proto::ErrorCode code) override { errors_.count(code); }
+  // Besides the daemon's own user and root, who the configuration allows.
+  bool may_attach(uint32_t uid) const;
   void warn(const Session& session, const std::string& line) override;
   void remove(Session& session) override;
 
@@ -60,6 +65,9 @@ class Server : public SessionHost {
   Quota quota_;
   LogLimit log_;
   std::unordered_map<const Session*, std::shared_ptr<Session>> sessions_;
+  uint64_t connects_ = 0;
+  ErrorCounts denials_;  // of connects
+  ErrorCounts errors_;   // in answers to clients that attached
 };
 
 }  // namespace framering::daemon

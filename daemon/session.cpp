@@ -2,8 +2,11 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
+
+#include "daemon/shared_page.h"
 
 namespace framering::daemon {
 
@@ -107,6 +110,7 @@ Body Session::answer(const Body& request, std::vector<UniqueFd>& fds) {
   if (std::holds_alternative<proto::ListRequest>(request)) return host_.list();
   if (const auto* to_open = std::get_if<proto::OpenRequest>(&request)) return open(*to_open, fds);
   if (const auto* to_close = std::get_if<proto::CloseRequest>(&request)) return close(*to_close);
+  if (std::holds_alternative<proto::MetricsRequest>(request)) return metrics(fds);
   return out_of_order("a client sends requests only");
 }
 
@@ -193,10 +197,24 @@ Body Session::close(const proto::CloseRequest& request) {
   return proto::CloseReply{};
 }
 
+// Of any length, so by a descriptor and not in the message.
+Body Session::metrics(std::vector<UniqueFd>& fds) const {
+  const std::string text = host_.metrics();
+  auto page = SharedPage::create("framering-metrics", text.size());
+  if (!page) return page.error();
+  std::ranges::copy(text, static_cast<char*>(page->data()));
+  if (auto sealed = page->seal_writes(); !sealed) return sealed.error();
+  auto fd = page->reopen_read_only();
+  if (!fd) return fd.error();
+  fds.push_back(*std::move(fd));
+  return proto::MetricsReply{text.size()};
+}
+
 proto::Status Session::send(uint32_t request_id, const Body& body, const std::vector<UniqueFd>& fds) {
   // Descriptors on their way count against the daemon: one unread message a client, no more.
   const auto unread = proto::unread_by_peer(socket_.native_handle());
   if (!unread) return unread.error();
+  if (const auto* error = std::get_if<Error>(&body)) host_.count(error->code);
   if (*unread > 0) return Error{ErrorCode::kUnavailable, "it does not read its answers", {}};
   std::vector<int> numbers;
   numbers.reserve(fds.size());

@@ -31,6 +31,9 @@ class SessionHost {
   virtual proto::ListReply list() const = 0;
   virtual proto::Result<Stream*> find_stream(const std::string& source) = 0;
   virtual Quota& quota() = 0;
+  virtual std::string metrics() const = 0;  // for Prometheus
+  // An error that a client is told.
+  virtual void count(proto::ErrorCode code) = 0;
   // A line about this client, rate-limited.
   virtual void warn(const Session& session, const std::string& line) = 0;
   // Destroys the session, later.
@@ -69,6 +72,7 @@ class Session : public std::enable_shared_from_this<Session> {
   proto::Body greet(const proto::Hello& hello);
   proto::Body open(const proto::OpenRequest& request, std::vector<proto::UniqueFd>& fds);
   proto::Body close(const proto::CloseRequest& request);
+  proto::Body metrics(std::vector<proto::UniqueFd>& fds) const;
   // What the ring counts this client's leases under.
   uint32_t client_key();
   // Fails where the client has not read the message before.

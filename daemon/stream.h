@@ -10,6 +10,7 @@
 
 #include "daemon/heartbeat.h"
 #include "daemon/memory/pool.h"
+#include "daemon/metrics.h"
 #include "daemon/publisher.h"
 #include "daemon/reader.h"
 #include "daemon/ring.h"
@@ -69,6 +70,7 @@ class Stream {
   // Sessions. kUnavailable, with the reason, while the source is gone.
   proto::Result<std::unique_ptr<Attachment>> attach(const ReaderOptions& options);
   proto::StreamInfo info() const;  // without clients
+  uint64_t memory_bytes() const;   // of the newest epoch's ring
 
   // The watchdog. Whether the pump and the publisher have answered since they were last asked; they answer
   // when they come round, which they are woken for.
@@ -93,6 +95,7 @@ class Stream {
   std::atomic<uint64_t> captures{0};
   std::atomic<uint64_t> published{0};
   std::atomic<uint64_t> dropped{0};
+  StreamMetrics metrics;
 
  private:
   explicit Stream(StreamOptions options) : options_(std::move(options)) {}

@@ -16,6 +16,8 @@ Attachment::Attachment(Stream& stream, std::shared_ptr<Epoch> epoch, std::shared
     : stream_(stream), epoch_(std::move(epoch)), reader_(std::move(reader)) {}
 
 Attachment::~Attachment() {
+  stream_.metrics.drops_caused_before.fetch_add(reader_->drops_caused.load());
+  stream_.metrics.leases_broken_before.fetch_add(reader_->leases_broken.load());
   epoch_->readers.remove(reader_.get());
   stream_.wake_pump();
 }
@@ -71,6 +73,11 @@ proto::StreamInfo Stream::info() const {
   info.memory = epoch_->pool->kind();
   info.slot_count = static_cast<uint16_t>(epoch_->pool->slot_count());
   return info;
+}
+
+uint64_t Stream::memory_bytes() const {
+  std::lock_guard lock(mutex_);
+  return epoch_ ? epoch_->pool->slot_bytes() * epoch_->pool->slot_count() : 0;
 }
 
 void Stream::ask_for_life() {

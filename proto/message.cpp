@@ -105,6 +105,12 @@ Encoded encode_body(Builder& b, const CloseRequest& m) {
 Encoded encode_body(Builder& b, const CloseReply&) {
   return {fb::Body::CloseReply, fb::CreateCloseReply(b).Union()};
 }
+Encoded encode_body(Builder& b, const MetricsRequest&) {
+  return {fb::Body::MetricsRequest, fb::CreateMetricsRequest(b).Union()};
+}
+Encoded encode_body(Builder& b, const MetricsReply& m) {
+  return {fb::Body::MetricsReply, fb::CreateMetricsReply(b, m.bytes).Union()};
+}
 Encoded encode_body(Builder& b, const Error& m) {
   return {fb::Body::Error,
           fb::CreateError(b, static_cast<uint16_t>(m.code), b.CreateString(as_text(m.message, kMaxErrorText)),
@@ -216,6 +222,13 @@ Result<Body> decode_body(const fb::CloseRequest& m) {
 Result<Body> decode_body(const fb::CloseReply&) {
   return Body(CloseReply{});
 }
+Result<Body> decode_body(const fb::MetricsRequest&) {
+  return Body(MetricsRequest{});
+}
+Result<Body> decode_body(const fb::MetricsReply& m) {
+  if (m.bytes() > kMaxMetricsBytes) return bad_field("metrics: more than 16 MiB");
+  return Body(MetricsReply{m.bytes()});
+}
 Result<Body> decode_body(const fb::Error& m) {
   Error error;
   error.code = static_cast<ErrorCode>(m.code());
@@ -245,6 +258,10 @@ Result<Body> decode_union(const fb::Message& message) {
       return decode_body(*message.body_as_CloseReply());
     case fb::Body::Error:
       return decode_body(*message.body_as_Error());
+    case fb::Body::MetricsRequest:
+      return decode_body(*message.body_as_MetricsRequest());
+    case fb::Body::MetricsReply:
+      return decode_body(*message.body_as_MetricsReply());
     case fb::Body::NONE:
       break;
   }

@@ -96,9 +96,13 @@ struct CloseRequest {
   uint32_t stream_id = 0;
 };
 struct CloseReply {};
+struct MetricsRequest {};
+struct MetricsReply {
+  uint64_t bytes = 0;  // of the file whose descriptor comes along
+};
 
 using Body = std::variant<Hello, Welcome, ListRequest, ListReply, OpenRequest, OpenReply, CloseRequest,
-                          CloseReply, Error>;
+                          CloseReply, Error, MetricsRequest, MetricsReply>;
 
 struct Message {
   uint32_t request_id = 0;

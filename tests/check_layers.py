@@ -31,7 +31,7 @@ HIDDEN_LIBRARIES = re.compile(r"^(boost|flatbuffers|spdlog|fmt|xcb|X11)/|_genera
 # What each file of the daemon's spine may include of the daemon, besides itself and the base.
 BASE = {
     "daemon/" + unit
-    for unit in ("config", "frame", "heartbeat", "log", "shared_page", "surface", "thread_name", "wait")
+    for unit in ("config", "frame", "heartbeat", "log", "metrics", "shared_page", "surface", "thread_name", "wait")
 }
 INTERFACES = {"daemon/capture/source", "daemon/memory/pool"}
 SPINE: dict[str, set[str]] = {

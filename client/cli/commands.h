@@ -2,6 +2,7 @@
 // otherwise.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -9,7 +10,7 @@
 
 namespace framering::cli {
 
-enum ExitCode { kOk = 0, kFailed = 1, kUsage = 2, kNoDaemon = 3, kTimeout = 4, kEnded = 5 };
+enum ExitCode { kOk = 0, kFailed = 1, kUsage = 2, kNoDaemon = 3, kTimeout = 4, kEnded = 5, kWarnings = 6 };
 
 struct ListOptions {
   bool json = false;
@@ -27,9 +28,23 @@ struct WatchOptions {
   bool json = false;
 };
 
+struct StatsOptions {
+  bool json = false;
+};
+struct DoctorOptions {
+  bool json = false;
+};
+struct TopOptions {
+  double interval_s = 1;
+  uint64_t count = 0;  // 0: until the end
+};
+
 int list(const std::string& socket, const ListOptions& options);
 int grab(const std::string& socket, const GrabOptions& options);
 int watch(const std::string& socket, const WatchOptions& options);
+int stats(const std::string& socket, const StatsOptions& options);
+int doctor(const std::string& socket, const DoctorOptions& options);
+int top(const std::string& socket, const TopOptions& options);
 // A completion script for bash, zsh or fish on standard output.
 int completion(const std::string& shell);
 

@@ -15,6 +15,8 @@ constexpr const char* kFooter = R"(Examples:
   framering list                      what there is, and who reads it
   framering grab -o desktop.png       a picture of the desktop
   framering watch                     how fast frames arrive
+  framering top                       all streams and clients, live
+  framering doctor                    why it does not work
 
 The socket is --socket, else $FRAMERING_SOCKET, else framering/socket in $XDG_RUNTIME_DIR if it is there, else
 /run/framering/socket. `framering COMMAND --help` tells of a command.
@@ -25,7 +27,8 @@ Exit codes:
   2  wrong command line
   3  no daemon there, or its source cannot be captured now
   4  no frame, or no answer of the daemon, in time
-  5  the stream ended while it was watched)";
+  5  the stream ended while it was watched
+  6  doctor: all works, with warnings)";
 
 constexpr const char* kGrabFooter = R"(Examples:
   framering grab -o desktop.png
@@ -77,6 +80,9 @@ struct Parser {
   ListOptions list_options;
   GrabOptions grab_options;
   WatchOptions watch_options;
+  StatsOptions stats_options;
+  TopOptions top_options;
+  DoctorOptions doctor_options;
   std::string mode = "latest";
   std::string shell;
   std::function<int()> run;
@@ -91,6 +97,9 @@ struct Parser {
     add_list();
     add_grab();
     add_watch();
+    add_stats();
+    add_top();
+    add_doctor();
     add_completion();
   }
 
@@ -133,6 +142,33 @@ struct Parser {
     });
   }
 
+  void add_stats() {
+    auto* command = app.add_subcommand("stats", "What the daemon has counted, as text for Prometheus");
+    command->add_flag("--json", stats_options.json, "One JSON object, a member for each metric");
+    command->footer("Examples:\n  framering stats | grep dropped\n"
+                    "  framering stats --json | jq '.framering_clients.samples[0].value'");
+    command->callback([this] { run = [this] { return stats(socket, stats_options); }; });
+  }
+
+  void add_top() {
+    auto* command = app.add_subcommand("top", "Streams and clients, live; plain lines where there is no terminal");
+    command->add_option("--interval", top_options.interval_s, "How often to look [1]")
+        ->type_name("SECONDS")
+        ->check(check_seconds);
+    command->add_option("--count", top_options.count, "End after looking this often")->type_name("N");
+    command->footer("Keys: q quits; n, f, a, d, l sort by name, fps, age, drops, leases.\n\n"
+                    "Examples:\n  framering top\n  framering top --count 1 | cat");
+    command->callback([this] { run = [this] { return top(socket, top_options); }; });
+  }
+
+  void add_doctor() {
+    auto* command = app.add_subcommand("doctor", "What works here, what does not, and what to do about it");
+    command->add_flag("--json", doctor_options.json, "One JSON object");
+    command->footer("Reads a stream for a second and tells how fast frames came.\n"
+                    "Exit codes: 0 all works, 6 with warnings, 1 something is broken.");
+    command->callback([this] { run = [this] { return doctor(socket, doctor_options); }; });
+  }
+
   void add_completion() {
     auto* command = app.add_subcommand("completion", "Print a completion script for your shell");
     command->add_option("SHELL", shell, "bash, zsh or fish")
@@ -148,7 +184,7 @@ struct Parser {
     const auto unknown = app.remaining();
     std::string message = error.what();
     if (commands.empty() && error.get_name() == "RequiredError") {
-      message = unknown.empty() ? "a command is missing: list, grab, watch or completion"
+      message = unknown.empty() ? "a command is missing: list, grab, watch, stats, top, doctor or completion"
                                 : "there is no command or option " + unknown.front();
     }
     if (error.get_name() == "ArgumentMismatch")

@@ -59,6 +59,17 @@ std::vector<StreamInfo> Connection::list() {
   return streams;
 }
 
+std::string Connection::metrics() {
+  if (!core_->in_own_process()) {
+    throw Error(ErrorCode::forked, "this connection was made by another process",
+                "connect again after fork()");
+  }
+  const auto reply = internal::value_or_raise(core_->request(proto::MetricsRequest{}));
+  const auto* metrics = std::get_if<proto::MetricsReply>(&reply.body);
+  if (!metrics || reply.fds.size() != 1) throw Error(ErrorCode::protocol, "frameringd answered something else");
+  return internal::value_or_raise(internal::read_file(reply.fds[0].get(), metrics->bytes));
+}
+
 Stream Connection::open(const OpenOptions& options) {
   if (!core_->in_own_process()) {
     throw Error(ErrorCode::forked, "this connection was made by another process",

@@ -76,6 +76,8 @@ const std::vector<Sample>& samples() {
                      std::vector<std::byte>(64, std::byte{0x63})}}},
       {"close_request", {7, CloseRequest{0x51525354}}},
       {"close_reply", {8, CloseReply{}}},
+      {"metrics_request", {10, MetricsRequest{}}},
+      {"metrics_reply", {11, MetricsReply{0x61626364}}},
       {"error", {9, Error{ErrorCode::kQuotaExceeded, "too many clients", "close what is not needed"}}},
   };
   return all;

@@ -80,7 +80,10 @@ TEST_F(ConfigTextTest, WhatTheExampleShowsIsValidAndTheDefaultWhereThereIsOne) {
   EXPECT_EQ(config.max_fps, 60);
   EXPECT_EQ(config.sources.size(), 2u);
   EXPECT_EQ(config.stream_memory.size(), 1u);
-  config.socket = config.display = "";
+  EXPECT_EQ(config.metrics_socket, "/run/framering/metrics");
+  EXPECT_EQ(config.metrics_port, 9639);
+  config.socket = config.display = config.metrics_socket = "";
+  config.metrics_port = 0;
   config.allow_uids.clear();
   config.max_fps.reset();
   config.sources.pop_back();

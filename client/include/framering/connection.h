@@ -33,6 +33,8 @@ class FRAMERING_API Connection {
   ~Connection();
 
   std::vector<StreamInfo> list();
+  // What the daemon counts, as text for Prometheus (exposition format 0.0.4).
+  std::string metrics();
   // Throws not_found, invalid_argument, memory_unavailable, quota_exceeded, unavailable.
   Stream open(const OpenOptions& options = {});
 
