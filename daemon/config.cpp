@@ -7,6 +7,8 @@
 #include <sstream>
 #include <utility>
 
+#include "daemon/source_name.h"
+
 namespace framering::daemon {
 
 using proto::Error;
@@ -28,6 +30,7 @@ struct Range {
 };
 constexpr Range kSlots{"slots", proto::kMinSlots, proto::kMaxSlots};
 constexpr Range kLeaseMs{"lease_ms", proto::kMinLeaseMs, proto::kMaxLeaseMs};
+constexpr Range kLingerMs{"linger_ms", 0, proto::kMaxLingerMs};
 // 2^32 - 1 is no user: it means "unknown" wherever a uid is asked for.
 constexpr Range kAllowUid{"allow_uid", 0, int64_t{UINT32_MAX} - 1};
 constexpr const char* kMaxFpsRange = "0 (no cap) to 1000";
@@ -83,7 +86,7 @@ Exit codes: 0 ended by a signal, 1 failed while running, 2 wrong command line or
 
 // What the command line said; the rest comes from the file or stays as it is.
 struct Arguments {
-  std::optional<std::string> socket, display, memory, config, log_level, slots, lease_ms, max_fps;
+  std::optional<std::string> socket, display, memory, config, log_level, slots, lease_ms, linger_ms, max_fps;
   std::vector<std::string> sources, allow_uids;
 };
 
@@ -97,6 +100,11 @@ Status apply_numbers(const Arguments& arguments, Config& config) {
     const auto lease_ms = parse_integer(kLeaseMs, *arguments.lease_ms);
     if (!lease_ms) return lease_ms.error();
     if (auto set = set_lease_ms(config, *lease_ms); !set) return set;
+  }
+  if (arguments.linger_ms) {
+    const auto linger_ms = parse_integer(kLingerMs, *arguments.linger_ms);
+    if (!linger_ms) return linger_ms.error();
+    if (auto set = set_linger_ms(config, *linger_ms); !set) return set;
   }
   if (arguments.max_fps) {
     const auto fps = parse_number<double>("max_fps", *arguments.max_fps, kMaxFpsRange);
@@ -134,10 +142,12 @@ Status set_sources(Config& config, std::vector<std::string> sources) {
   if (sources.empty() || sources.size() > proto::kMaxStreams) {
     return out_of_range("source", std::to_string(sources.size()) + " names", "1 to 64 names");
   }
+  for (std::string& source : sources) {
+    const auto name = SourceName::parse(source);
+    if (!name) return name.error();
+    source = name->text();
+  }
   for (const std::string& source : sources) {
-    if (source.empty() || source.size() > proto::kMaxSourceName) {
-      return out_of_range("source", "\"" + source + "\"", "1 to 256 bytes long");
-    }
     if (std::count(sources.begin(), sources.end(), source) > 1) {
       return Error{ErrorCode::kInvalidArgument, "source " + source + " is named twice", {}};
     }
@@ -180,6 +190,10 @@ Status set_lease_ms(Config& config, int64_t lease_ms) {
   return set_integer(config.lease_ms, kLeaseMs, lease_ms);
 }
 
+Status set_linger_ms(Config& config, int64_t linger_ms) {
+  return set_integer(config.linger_ms, kLingerMs, linger_ms);
+}
+
 Status set_log_level(Config& config, const std::string& level) {
   if (std::find(kLogLevels.begin(), kLogLevels.end(), level) == kLogLevels.end()) {
     return out_of_range("log_level", "\"" + level + "\"", "trace, debug, info, warn, error or off");
@@ -216,8 +230,8 @@ proto::Result<std::variant<Config, PrintAndExit>> parse_config(int argc, const c
   app.set_version_flag("--version", "frameringd " FRAMERING_VERSION);
   Arguments arguments;
   app.add_option("--socket", arguments.socket, "Where clients connect")->type_name("PATH");
-  app.add_option("--source", arguments.sources, "What to capture; may be given several times [screen]")
-      ->type_name("screen | test:WxH@FPS")
+  app.add_option("--source", arguments.sources, "What to capture always; may be given several times [screen]")
+      ->type_name("SOURCE")
       ->allow_extra_args(false);
   app.add_option("--display", arguments.display, "X display of the source screen [$DISPLAY]")
       ->type_name(":N");
@@ -228,6 +242,9 @@ proto::Result<std::variant<Config, PrintAndExit>> parse_config(int argc, const c
       ->type_name("FPS");
   app.add_option("--lease-ms", arguments.lease_ms,
                  "How long a client may hold a frame for sure, 10 to 60000 [1000]")
+      ->type_name("MS");
+  app.add_option("--linger-ms", arguments.linger_ms,
+                 "How long a stream that a client started goes on without readers, 0 to 3600000 [2000]")
       ->type_name("MS");
   app.add_option("--allow-uid", arguments.allow_uids,
                  "User who may attach besides yours and root; may be given several times")

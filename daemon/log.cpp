@@ -7,11 +7,15 @@
 
 namespace framering::daemon {
 
+void set_log_level(const std::string& level) {
+  spdlog::set_level(spdlog::level::from_str(level == "warn" ? "warning" : level));
+}
+
 void start_logging(const std::string& level) {
   auto logger = spdlog::stderr_logger_mt("frameringd");
-  logger->set_level(spdlog::level::from_str(level == "warn" ? "warning" : level));
   logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %l: %v");
   spdlog::set_default_logger(std::move(logger));
+  set_log_level(level);
 }
 
 void LogLimit::warn(const std::string& line, uint64_t now_ns) {

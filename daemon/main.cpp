@@ -9,11 +9,11 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include "daemon/config.h"
 #include "daemon/listener.h"
@@ -23,7 +23,7 @@
 #include "daemon/pump.h"
 #include "daemon/server.h"
 #include "daemon/service_manager.h"
-#include "daemon/stream.h"
+#include "daemon/stream_registry.h"
 #include "daemon/supervision.h"
 #include "proto/channel.h"
 
@@ -36,7 +36,7 @@ constexpr std::chrono::seconds kRestartDelay{1};
 
 enum ExitCode { kEndedBySignal = 0, kFailed = 1, kWrongConfiguration = 2, kCannotStart = 3 };
 
-// Destroyed in the reverse order: clients first, then pumps, then what they pump into.
+// Destroyed in the reverse order: clients first, then the streams.
 struct Daemon {
   Daemon() = default;
   ~Daemon();
@@ -45,31 +45,53 @@ struct Daemon {
 
   boost::asio::io_context io;
   std::atomic<bool> must_restart{false};
-  std::vector<std::unique_ptr<Stream>> streams;
-  std::vector<std::unique_ptr<Pump>> pumps;
+  std::optional<Quota> quota;
+  std::optional<StreamRegistry> streams;
   std::optional<Server> server;
+  std::function<proto::Status()> reload;  // reads the configuration again
   std::optional<Supervision> supervision;
   std::vector<std::unique_ptr<MetricsServer>> metrics;
 };
 
-proto::Status add_stream(Daemon& daemon, const std::string& name, const Config& config) {
+// The choice of memory may ask the GPU's driver, which takes its time: it is made by the pump.
+PoolFactory make_pool(Daemon& daemon, const std::string& source, const Config& config) {
+  return [&daemon, source, &config, found = std::optional<PoolFactory>()](
+             const Geometry& geometry, uint32_t slot_count) mutable -> proto::Result<std::unique_ptr<Pool>> {
+    if (!found) {
+      // The streams' clients have read by then why they ended.
+      auto pool = find_pool(source, config, [&daemon] {
+        daemon.must_restart = true;
+        daemon.io.stop();
+      });
+      if (!pool) return pool.error();
+      found = *std::move(pool);
+    }
+    return (*found)(geometry, slot_count);
+  };
+}
+
+proto::Result<StreamRegistry::Parts> find_parts(Daemon& daemon, const SourceName& name,
+                                                const Config& config) {
   auto source = find_source(name, config);
   if (!source) return source.error();
-  // The streams' clients have read by then why they ended.
-  auto pool = find_pool(name, config, [&daemon] {
-    daemon.must_restart = true;
-    daemon.io.stop();
-  });
-  if (!pool) return pool.error();
-  auto stream = Stream::create({.source = name,
+  return StreamRegistry::Parts{{.source = name.text(),
                                 .slot_count = config.slots,
                                 .lease_ms = config.lease_ms,
-                                .max_fps = config.max_fps.value_or(default_max_fps(name))});
+                                .max_fps = config.max_fps.value_or(default_max_fps(name))},
+                               *std::move(source),
+                               make_pool(daemon, name.text(), config)};
+}
+
+proto::Status add_stream(Daemon& daemon, const std::string& source, const Config& config) {
+  const auto name = SourceName::parse(source);
+  if (!name) return name.error();
+  auto parts = find_parts(daemon, *name, config);
+  if (!parts) return parts.error();
+  auto stream = Stream::create(std::move(parts->options));
   if (!stream) return stream.error();
-  auto pump = Pump::start(**stream, *std::move(source), *std::move(pool));
+  auto pump = Pump::start(**stream, std::move(parts->source), std::move(parts->pool));
   if (!pump) return pump.error();
-  daemon.streams.push_back(*std::move(stream));
-  daemon.pumps.push_back(*std::move(pump));
+  daemon.streams->add(*std::move(stream), *std::move(pump));
   return proto::Ok{};
 }
 
@@ -85,7 +107,7 @@ proto::Status open_metrics(Daemon& daemon, const Config& config) {
   if (!config.metrics_socket.empty()) {
     auto opened = MetricsServer::open_socket(
         daemon.io, config.metrics_socket, text,
-        [&server = *daemon.server](uint32_t uid) { return server.may_attach(uid); });
+        [&server = *daemon.server](int socket) { return server.may_attach(socket); });
     if (!opened) return opened.error();
     daemon.metrics.push_back(*std::move(opened));
   }
@@ -97,18 +119,42 @@ proto::Status open_metrics(Daemon& daemon, const Config& config) {
   return proto::Ok{};
 }
 
+Server::Options server_options(const Daemon& daemon, const Config& config) {
+  return {.rules = config.rules,
+          .allow_uids = config.allow_uids,
+          .group = find_group("framering"),
+          .reload = daemon.reload};
+}
+
+// What may change while streams go on. An invalid configuration changes nothing.
+proto::Status reload(Daemon& daemon, int argc, char* const* argv) {
+  const auto parsed = parse_config(argc, argv);
+  if (!parsed) {
+    spdlog::error("the configuration stays as it was: {}", parsed.error().text());
+    return parsed.error();
+  }
+  const Config& config = std::get<Config>(*parsed);
+  daemon.quota->set_limits(config.quota);
+  daemon.server->set_policy(server_options(daemon, config));
+  set_log_level(config.log_level);
+  spdlog::info("policy, quotas and log level are those of the configuration as it is now");
+  return proto::Ok{};
+}
+
 proto::Status set_up(Daemon& daemon, const Config& config) {
   // The socket first: a second daemon is refused before it takes memory or asks anything of a display.
   auto listener = open_listener(config);
   if (!listener) return listener.error();
-  for (const std::string& name : config.sources) {
-    if (auto added = add_stream(daemon, name, config); !added) return added;
+  daemon.quota.emplace(config.quota);
+  daemon.streams.emplace(
+      daemon.io, [&](const SourceName& name) { return find_parts(daemon, name, config); },
+      StreamRegistry::Options{.linger = std::chrono::milliseconds(config.linger_ms)});
+  for (const std::string& source : config.sources) {
+    if (auto added = add_stream(daemon, source, config); !added) return added;
   }
-  std::vector<Stream*> streams;
-  for (const auto& stream : daemon.streams) streams.push_back(stream.get());
   spdlog::info("frameringd {} serves {}", FRAMERING_VERSION, listener->path());
-  daemon.server.emplace(daemon.io, *std::move(listener), std::move(streams),
-                        Server::Options{config.quota, config.allow_uids});
+  daemon.server.emplace(daemon.io, *std::move(listener), *daemon.streams, *daemon.quota,
+                        server_options(daemon, config));
   if (auto opened = open_metrics(daemon, config); !opened) return opened;
   daemon.server->start();
   daemon.supervision.emplace(daemon.io, *daemon.server);
@@ -120,8 +166,7 @@ proto::Status set_up(Daemon& daemon, const Config& config) {
 bool shut_down(Daemon& daemon, const std::string& reason) {
   daemon.metrics.clear();
   daemon.supervision.reset();
-  bool ended = true;
-  for (const auto& pump : daemon.pumps) ended &= pump->stop(reason);
+  const bool ended = !daemon.streams || daemon.streams->stop(reason);
   daemon.server.reset();
   return ended;
 }
@@ -148,11 +193,20 @@ int restart(Daemon& daemon, char* const* arguments) {
   return fail(proto::errno_error(proto::ErrorCode::kInternal, "cannot start anew", errno), kFailed);
 }
 
-int run(const Config& config, char* const* arguments) {
+void reload_at(boost::asio::signal_set& hang_up, const Daemon& daemon) {
+  hang_up.async_wait([&](boost::system::error_code error, int) {
+    if (error) return;
+    [[maybe_unused]] const auto reloaded = daemon.reload();  // the log says what was wrong
+    reload_at(hang_up, daemon);
+  });
+}
+
+int run(const Config& config, int argc, char* const* arguments) {
   start_logging(config.log_level);
   raise_descriptor_limit();
   signal(SIGPIPE, SIG_IGN);
   auto daemon = std::make_unique<Daemon>();
+  daemon->reload = [&daemon = *daemon, argc, arguments] { return reload(daemon, argc, arguments); };
   if (const auto ready = set_up(*daemon, config); !ready) {
     shut_down(*daemon, "the daemon could not start");
     return fail(ready.error(), ready.error().code == proto::ErrorCode::kInvalidArgument ? kWrongConfiguration
@@ -166,6 +220,8 @@ int run(const Config& config, char* const* arguments) {
     must_end = true;
     daemon->io.stop();
   });
+  boost::asio::signal_set hang_up(daemon->io, SIGHUP);
+  reload_at(hang_up, *daemon);
   daemon->io.run();
   if (daemon->must_restart && !must_end) {
     ending.clear();  // from here on a signal ends the process as it stands
@@ -186,7 +242,7 @@ int main(int argc, char** argv) {
       std::fputs(print->text.c_str(), stdout);
       return 0;
     }
-    return run(std::get<Config>(*parsed), argv);
+    return run(std::get<Config>(*parsed), argc, argv);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "frameringd: %s\n", error.what());
     return kFailed;

@@ -17,7 +17,7 @@ namespace framering::daemon {
 class MetricsServer {
  public:
   using Text = std::function<std::string()>;
-  using MayRead = std::function<bool(uint32_t uid)>;  // of those who reach the Unix socket
+  using MayRead = std::function<bool(int socket)>;  // of those who reach the Unix socket
 
   // kAlreadyInUse, kPermissionDenied, kInvalidArgument name the path. A dead daemon's socket is replaced.
   static proto::Result<std::unique_ptr<MetricsServer>> open_socket(boost::asio::io_context& io,

@@ -14,7 +14,6 @@
 #include <utility>
 
 #include "daemon/metrics_server.h"
-#include "proto/channel.h"
 
 namespace framering::daemon {
 
@@ -87,7 +86,8 @@ proto::Status make_room(const std::string& path, const sockaddr_un& address) {
   struct stat info;
   if (lstat(path.c_str(), &info) != 0) return proto::Ok{};
   if (!S_ISSOCK(info.st_mode)) {
-    return Error{ErrorCode::kAlreadyInUse, path + " is there and is no socket", "choose another metrics.socket"};
+    return Error{ErrorCode::kAlreadyInUse, path + " is there and is no socket",
+                 "choose another metrics.socket"};
   }
   const UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
@@ -147,7 +147,8 @@ proto::Result<std::unique_ptr<MetricsServer>> MetricsServer::open_port(boost::as
       listen(listener.get(), kBacklog) != 0) {
     auto error = errno_error(errno == EADDRINUSE ? ErrorCode::kAlreadyInUse : ErrorCode::kPermissionDenied,
                              "cannot listen on 127.0.0.1:" + std::to_string(port), errno);
-    error.hint = "choose another metrics.port; frameringd.service needs the drop-in metrics-port.conf for one";
+    error.hint =
+        "choose another metrics.port; frameringd.service needs the drop-in metrics-port.conf for one";
     return error;
   }
   std::unique_ptr<MetricsServer> server(new MetricsServer(io, std::move(listener), std::move(text)));
@@ -176,10 +177,7 @@ void MetricsServer::accept_all() {
     UniqueFd socket(accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!socket) return;
     if (*connections_ >= kMaxConnections) continue;
-    if (may_read_) {
-      const auto peer = proto::peer_credentials(socket.get());
-      if (!peer || !may_read_(peer->uid)) continue;
-    }
+    if (may_read_ && !may_read_(socket.get())) continue;
     std::make_shared<Scrape>(io_, std::move(socket), path_.empty() ? AF_INET : AF_UNIX, text_, connections_)
         ->start();
   }

@@ -1,19 +1,22 @@
 // What the daemon needs of the operating system: which sources and pools exist, and the process itself.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "daemon/config.h"
 #include "daemon/pump.h"
+#include "daemon/source_name.h"
 #include "proto/result.h"
 
 namespace framering::daemon {
 
-// The source of this name, with what the configuration says. kNotFound lists what there is.
-proto::Result<SourceFactory> find_source(const std::string& name, const Config& config);
+// The source of this name, with what the configuration says.
+proto::Result<SourceFactory> find_source(const SourceName& name, const Config& config);
 // The rate cap of this source where the configuration names none.
-double default_max_fps(const std::string& name);
+double default_max_fps(const SourceName& name);
 // The pool for this source, where the configuration says, and a line in the log about it. kMemoryUnavailable
 // for what does not exist here; kAuto chooses. `needs_new_process` is called, by a pump's thread, when a
 // device was lost that only another process can use again.
@@ -22,6 +25,9 @@ proto::Result<PoolFactory> find_pool(const std::string& source, const Config& co
 
 // Starts this program anew in place of this process, with the same arguments. Returns if that fails.
 void restart_process(char* const* arguments);
+
+// The number of a group; none where there is no such group.
+std::optional<uint32_t> find_group(const char* name);
 
 // As many descriptors as the system lets this process have: each client takes a few.
 void raise_descriptor_limit();

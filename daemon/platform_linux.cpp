@@ -1,3 +1,4 @@
+#include <grp.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -17,28 +18,20 @@ using proto::Error;
 using proto::ErrorCode;
 using proto::MemoryKind;
 
-namespace {
-
-constexpr const char* kScreen = "screen";
-constexpr const char* kTest = "test:";
-
-}  // namespace
-
-proto::Result<SourceFactory> find_source(const std::string& name, const Config& config) {
-  if (name == kScreen) {
+proto::Result<SourceFactory> find_source(const SourceName& name, const Config& config) {
+  if (const auto* test = std::get_if<TestName>(&name.value())) {
+    const TestSourceOptions options{{test->width, test->height, proto::PixelFormat::kBgrx8888}, test->fps};
+    return SourceFactory([options] { return open_test_source(options); });
+  }
+  if (std::holds_alternative<ScreenName>(name.value())) {
     return SourceFactory([display = config.display] { return open_x11_source({.display = display}); });
   }
-  if (name.starts_with(kTest)) {
-    auto options = parse_test_source(name);
-    if (!options) return options.error();
-    return SourceFactory([options = *options] { return open_test_source(options); });
-  }
-  return Error{ErrorCode::kInvalidArgument, "there is no source \"" + name + "\"",
+  return Error{ErrorCode::kInvalidArgument, "source " + name.text() + " cannot be captured here",
                "there are: screen, test:WIDTHxHEIGHT@FPS"};
 }
 
-double default_max_fps(const std::string& name) {
-  return name.starts_with(kTest) ? 0 : 60;  // a test source has a rate of its own
+double default_max_fps(const SourceName& name) {
+  return std::holds_alternative<TestName>(name.value()) ? 0 : 60;  // a test source has a rate of its own
 }
 
 proto::Result<PoolFactory> find_pool(const std::string& source, const Config& config,
@@ -64,6 +57,11 @@ proto::Result<PoolFactory> find_pool(const std::string& source, const Config& co
 
 void restart_process(char* const* arguments) {
   execv("/proc/self/exe", arguments);
+}
+
+std::optional<uint32_t> find_group(const char* name) {
+  const group* entry = getgrnam(name);
+  return entry ? std::optional<uint32_t>(entry->gr_gid) : std::nullopt;
 }
 
 void raise_descriptor_limit() {

@@ -13,7 +13,9 @@ std::string who(const Subject& subject) {
 }
 
 bool is_for(const PolicyRule& rule, const Subject& subject) {
-  const auto has = [](const std::vector<uint32_t>& ids, uint32_t id) { return std::ranges::find(ids, id) != ids.end(); };
+  const auto has = [](const std::vector<uint32_t>& ids, uint32_t id) {
+    return std::ranges::find(ids, id) != ids.end();
+  };
   if (rule.uids && !has(*rule.uids, subject.uid)) return false;
   if (rule.gids && !std::ranges::any_of(subject.gids, [&](uint32_t gid) { return has(*rule.gids, gid); })) {
     return false;
@@ -63,18 +65,20 @@ Verdict Policy::may_attach(const Subject& subject) const {
   return {true, rule->name + " is for " + who(subject)};
 }
 
-Verdict Policy::may_open(const Subject& subject, std::string_view source, MemoryKind memory) const {
+Verdict Policy::may_open(const Subject& subject, std::string_view source,
+                         std::optional<MemoryKind> memory) const {
   Verdict attach = may_attach(subject);
   if (!attach.allowed || is_own(subject)) return attach;
   const PolicyRule& rule = *rule_for(subject);
   const auto named = [](const std::string& pattern) { return pattern; };
-  if (!std::ranges::any_of(rule.sources, [&](const auto& pattern) { return matches_pattern(pattern, source); })) {
+  if (!std::ranges::any_of(rule.sources,
+                           [&](const auto& pattern) { return matches_pattern(pattern, source); })) {
     return {false, rule.name + " allows " + who(subject) + " " + listed(rule.sources, named) + ", not " +
                        std::string(source)};
   }
-  if (std::ranges::find(rule.memory, memory) == rule.memory.end()) {
+  if (memory && std::ranges::find(rule.memory, *memory) == rule.memory.end()) {
     return {false, rule.name + " allows " + who(subject) + " " + listed(rule.memory, proto::memory_name) +
-                       " memory, not " + std::string(proto::memory_name(memory)) + ", which its holder could write to"};
+                       " memory, not " + std::string(proto::memory_name(*memory))};
   }
   return {true, rule.name + " allows " + who(subject) + " " + std::string(source)};
 }

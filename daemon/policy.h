@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "proto/message.h"
@@ -47,10 +48,12 @@ class Policy {
 
   // Whether there is anything for this subject at all.
   Verdict may_attach(const Subject& subject) const;
-  Verdict may_open(const Subject& subject, std::string_view source, proto::MemoryKind memory) const;
+  // Without a kind of memory: in some memory.
+  Verdict may_open(const Subject& subject, std::string_view source,
+                   std::optional<proto::MemoryKind> memory) const;
+  bool is_own(const Subject& subject) const { return subject.uid == 0 || subject.uid == own_uid_; }
 
  private:
-  bool is_own(const Subject& subject) const { return subject.uid == 0 || subject.uid == own_uid_; }
   const PolicyRule* rule_for(const Subject& subject) const;
 
   uint32_t own_uid_;

@@ -1,6 +1,5 @@
-// The loop of one stream: wait for change, keep the rate, capture, publish; a new epoch when the geometry
-// changes, back-off and a new source when the source is gone. The only place where a source, a pool and a
-// ring meet.
+// The life of one stream: a new epoch when the geometry changes, back-off and a new source when the source is
+// gone. The only place where a source, a pool and a ring meet; epoch_loop serves them.
 #pragma once
 
 #include <atomic>
@@ -22,43 +21,42 @@ namespace framering::daemon {
 using SourceFactory = std::function<proto::Result<std::unique_ptr<Source>>()>;
 using PoolFactory = std::function<proto::Result<std::unique_ptr<Pool>>(const Geometry&, uint32_t slot_count)>;
 
-// While anything changes, a source that can miss changes is captured whole this often.
-inline constexpr uint64_t kSafetyIntervalNs = 5'000'000'000;
-
 class Pump {
  public:
   // Opens the source and allocates the first epoch, so that what is missing is refused at start; then runs.
   // The stream outlives the pump.
   static proto::Result<std::unique_ptr<Pump>> start(Stream& stream, SourceFactory make_source,
                                                     PoolFactory make_pool);
-  ~Pump();  // after a stop() that succeeded
+  // Does the same in the pump's thread, which tells `opened` what came of it, once. After an error the thread
+  // ends.
+  using Opened = std::function<void(const proto::Status&)>;
+  static proto::Result<std::unique_ptr<Pump>> launch(Stream& stream, SourceFactory make_source,
+                                                     PoolFactory make_pool, Opened opened);
+  ~Pump();  // after a stop() that succeeded, `finished`, or a failed launch
   Pump(const Pump&) = delete;
   Pump& operator=(const Pump&) = delete;
 
-  // Any thread. Ends the stream for its clients with this reason. False if the thread did not end in time
-  // because a source is being opened that does not answer: the process must then exit without destroying the
-  // pump.
+  // Any thread. Asks it to end the stream with this reason; the pump's thread calls `finished` as its last
+  // act.
+  void ask_to_stop(const std::string& reason, std::function<void()> finished);
+  // Any thread. Ends the stream for its clients with this reason, and waits. False if the thread did not end
+  // in time because a source is being opened that does not answer: the process must then exit without
+  // destroying the pump.
   [[nodiscard]] bool stop(const std::string& reason);
 
  private:
   Pump(Stream& stream, SourceFactory make_source, PoolFactory make_pool);
 
+  proto::Status start_thread(std::function<void(Pump&)> work);
+  void ask_to_stop(const std::string& reason);
   proto::Status open_source();
   proto::Status make_epoch(const Geometry& geometry);
   void run();
-  // Serves the current epoch until it has to end; returns why.
-  struct Ending {
-    enum class Kind { kStopped, kGeometry, kLost } kind;
-    Geometry geometry{};   // kGeometry
-    std::string reason{};  // kLost
-  };
-  Ending serve();
-  Ending lost(const proto::Error& error) const;
+  void finish();
   void end_epoch(const std::string& reason);
   void drop_source();
   // False when the pump is to stop.
   bool reconnect();
-  void wait(int source_fd, bool want_input, uint64_t deadline_ns);
 
   Stream& stream_;
   const SourceFactory make_source_;
@@ -74,6 +72,7 @@ class Pump {
   std::mutex stop_mutex_;
   std::condition_variable stopped_;
   bool finished_ = false;
+  std::function<void()> on_finished_;
   std::string stop_reason_;
   std::thread thread_;
 };

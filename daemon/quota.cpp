@@ -25,6 +25,7 @@ Quota::Ticket& Quota::Ticket::operator=(Ticket&& other) noexcept {
   std::swap(clients_, other.clients_);
   std::swap(streams_, other.streams_);
   std::swap(leases_, other.leases_);
+  std::swap(sources_, other.sources_);
   return *this;
 }
 
@@ -34,6 +35,7 @@ Quota::Ticket::~Ticket() {
   usage.clients -= clients_;
   usage.streams -= streams_;
   usage.leases -= leases_;
+  usage.sources -= sources_;
   quota_->clients_ -= clients_;
 }
 
@@ -83,11 +85,25 @@ proto::Result<Quota::Ticket> Quota::add_stream(uint32_t uid, uint32_t leases) {
   return ticket;
 }
 
+proto::Result<Quota::Ticket> Quota::add_source(uint32_t uid) {
+  Usage& usage = users_[uid];
+  if (usage.sources >= limits_.sources_per_uid) {
+    return exceeded("too many sources started by user " + std::to_string(uid), limits_.sources_per_uid);
+  }
+  ++usage.sources;
+  Ticket ticket;
+  ticket.quota_ = this;
+  ticket.uid_ = uid;
+  ticket.sources_ = 1;
+  return ticket;
+}
+
 // A user with nothing open and a full bucket is as one never seen.
 void Quota::forget_idle(uint64_t now_ns) {
   std::erase_if(users_, [now_ns](const auto& user) {
     const Usage& usage = user.second;
-    return usage.clients == 0 && usage.streams == 0 && now_ns - usage.refilled_ns > 1'000'000'000;
+    return usage.clients == 0 && usage.streams == 0 && usage.sources == 0 &&
+           now_ns - usage.refilled_ns > 1'000'000'000;
   });
 }
 

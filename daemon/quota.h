@@ -13,6 +13,7 @@ struct QuotaLimits {
   uint32_t clients = 1024;  // of all users together
   uint32_t clients_per_uid = 512;
   uint32_t streams_per_uid = 1024;     // open streams, over all clients of the user
+  uint32_t sources_per_uid = 16;       // streams that run because this user opened them first
   uint32_t leases_per_uid = 2048;      // max_leases of those, added up
   uint32_t connects_per_second = 500;  // by one user; as many at once after a quiet second
 
@@ -37,25 +38,29 @@ class Quota {
     friend class Quota;
     Quota* quota_ = nullptr;
     uint32_t uid_ = 0;
-    uint32_t clients_ = 0, streams_ = 0, leases_ = 0;
+    uint32_t clients_ = 0, streams_ = 0, leases_ = 0, sources_ = 0;
   };
+
+  // From now on; who has more keeps it.
+  void set_limits(const QuotaLimits& limits) { limits_ = limits; }
 
   // False where the user connects too fast. `now_ns`: CLOCK_MONOTONIC.
   bool admit_connect(uint32_t uid, uint64_t now_ns);
   // kQuotaExceeded names the limit.
   proto::Result<Ticket> add_client(uint32_t uid);
   proto::Result<Ticket> add_stream(uint32_t uid, uint32_t leases);
+  proto::Result<Ticket> add_source(uint32_t uid);
 
  private:
   struct Usage {
-    uint32_t clients = 0, streams = 0, leases = 0;
+    uint32_t clients = 0, streams = 0, leases = 0, sources = 0;
     double connect_tokens = 0;
     uint64_t refilled_ns = 0;
   };
 
   void forget_idle(uint64_t now_ns);
 
-  const QuotaLimits limits_;
+  QuotaLimits limits_;
   uint32_t clients_ = 0;
   std::unordered_map<uint32_t, Usage> users_;
 };

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "daemon/frame.h"
+#include "daemon/subject.h"
 
 namespace framering::daemon {
 
@@ -28,16 +29,17 @@ constexpr std::chrono::milliseconds kAcceptRetry{100};
 
 }  // namespace
 
-Server::Server(boost::asio::io_context& io, Listener listener, std::vector<Stream*> streams,
+Server::Server(boost::asio::io_context& io, Listener listener, StreamRegistry& streams, Quota& quota,
                const Options& options)
     : io_(io),
       path_(listener.path()),
       listener_(std::move(listener)),
       acceptor_(io, listener_.fd()),
       retry_timer_(io),
-      streams_(std::move(streams)),
-      allow_uids_(options.allow_uids),
-      quota_(options.quota) {}
+      streams_(streams),
+      policy_(policy_of(options)),
+      reload_(options.reload),
+      quota_(quota) {}
 
 Server::~Server() {
   sessions_.clear();  // their tickets go back to the quota
@@ -83,7 +85,9 @@ void Server::admit(UniqueFd socket) {
   auto peer = check(socket);
   if (!peer) {
     denials_.count(peer.error().code);
-    log_.warn("refused a client: " + peer.error().text(), now_ns());
+    if (peer.error().code != ErrorCode::kPermissionDenied) {  // check() has told of that
+      log_.warn("refused a client: " + peer.error().text(), now_ns());
+    }
     // It is told if it can be told without waiting.
     [[maybe_unused]] const auto told = proto::send_packet(socket.get(), proto::encode({0, peer.error()}));
     return;
@@ -106,25 +110,25 @@ proto::Result<Session::Peer> Server::check(UniqueFd& socket) {
     return Error{ErrorCode::kQuotaExceeded, user + " connects too often",
                  "keep the connection and open streams over it"};
   }
-  if (!may_attach(uid)) {
-    return Error{ErrorCode::kPermissionDenied, user + " may not attach to this daemon",
-                 "start frameringd with --allow-uid " + std::to_string(uid)};
+  Subject subject = subject_of(*credentials, socket.get());
+  if (const Verdict verdict = policy_.may_attach(subject); !verdict.allowed) {
+    access_log_.write({false, "", verdict.reason}, *credentials, subject, now_ns());
+    return Error{ErrorCode::kPermissionDenied, user + " may not attach to this daemon: " + verdict.reason,
+                 "join the group framering and log in anew, or start frameringd with --allow-uid " +
+                     std::to_string(uid)};
   }
   auto ticket = quota_.add_client(uid);
   if (!ticket) return ticket.error();
   auto pidfd = proto::peer_pidfd(socket.get());
   if (!pidfd) return pidfd.error();
-  return Session::Peer{*credentials, std::move(socket), *std::move(pidfd), *std::move(ticket)};
-}
-
-bool Server::may_attach(uint32_t uid) const {
-  return uid == geteuid() || uid == 0 || std::ranges::find(allow_uids_, uid) != allow_uids_.end();
+  return Session::Peer{*credentials, std::move(subject), std::move(socket), *std::move(pidfd),
+                       *std::move(ticket)};
 }
 
 proto::ListReply Server::list() const {
   proto::ListReply reply;
   size_t listed = 0;
-  for (const Stream* stream : streams_) {
+  for (const auto& stream : streams_.streams()) {
     proto::StreamInfo info = stream->info();
     for (const auto& [key, session] : sessions_) {
       for (proto::ClientInfo& client : session->clients_of(*stream)) {
@@ -140,7 +144,7 @@ proto::ListReply Server::list() const {
 
 std::vector<std::string> Server::silent_streams() {
   std::vector<std::string> silent;
-  for (Stream* stream : streams_) {
+  for (const auto& stream : streams_.streams()) {
     if (!stream->is_alive()) silent.push_back(stream->options().source);
     stream->ask_for_life();
   }
@@ -149,7 +153,7 @@ std::vector<std::string> Server::silent_streams() {
 
 std::string Server::status() const {
   std::string text = std::to_string(sessions_.size()) + (sessions_.size() == 1 ? " client" : " clients");
-  for (const Stream* stream : streams_) {
+  for (const auto& stream : streams_.streams()) {
     const proto::StreamInfo info = stream->info();
     text += "; " + info.source + ": ";
     text += info.available ? std::to_string(info.width) + "x" + std::to_string(info.height) + ", " +
@@ -159,14 +163,11 @@ std::string Server::status() const {
   return text;
 }
 
-proto::Result<Stream*> Server::find_stream(const std::string& source) {
-  std::string names;
-  for (Stream* stream : streams_) {
-    if (stream->options().source == source) return stream;
-    names += (names.empty() ? "" : ", ") + stream->options().source;
-  }
-  return Error{ErrorCode::kNotFound, "there is no source \"" + source + "\" here",
-               "this daemon has: " + names};
+void Server::find_stream(const std::string& source, uint32_t uid, StreamRegistry::Done done) {
+  const auto name = SourceName::parse(source);
+  if (!name) return done(name.error());
+  streams_.find(
+      *name, [&] { return quota_.add_source(uid); }, std::move(done));
 }
 
 void Server::warn(const Session& session, const std::string& line) {

@@ -4,29 +4,37 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "daemon/access_log.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/metrics.h"
+#include "daemon/policy.h"
 #include "daemon/quota.h"
 #include "daemon/session.h"
 #include "daemon/stream.h"
+#include "daemon/stream_registry.h"
 
 namespace framering::daemon {
 
 class Server : public SessionHost {
  public:
   struct Options {
-    QuotaLimits quota;
-    std::vector<uint32_t> allow_uids;  // besides the daemon's own user and root
+    std::vector<PolicyRule> rules{};  // the first that is for a peer decides
+    std::vector<uint32_t>
+        allow_uids{};                 // after those: who may everything, besides root and the daemon's user
+    std::optional<uint32_t> group{};  // likewise
+    std::function<proto::Status()> reload{};  // reads the configuration again
   };
 
-  // The streams outlive the server.
-  Server(boost::asio::io_context& io, Listener listener, std::vector<Stream*> streams,
+  // Registry and quota outlive the server.
+  Server(boost::asio::io_context& io, Listener listener, StreamRegistry& streams, Quota& quota,
          const Options& options);
   ~Server() override;
   void start();
@@ -40,12 +48,19 @@ class Server : public SessionHost {
   std::string status() const;
 
   proto::ListReply list() const override;
-  proto::Result<Stream*> find_stream(const std::string& source) override;
+  void find_stream(const std::string& source, uint32_t uid, StreamRegistry::Done done) override;
   Quota& quota() override { return quota_; }
   std::string metrics() const override;
   void count(proto::ErrorCode code) override { errors_.count(code); }
-  // Besides the daemon's own user and root, who the configuration allows.
-  bool may_attach(uint32_t uid) const;
+  proto::Status may_open(const Session& session, const std::string& source,
+                         std::optional<proto::MemoryKind> memory) override;
+  proto::Body explain(const Session& session, const proto::PolicyRequest& request) const override;
+  proto::Body reload(const Session& session) override;
+  // Whoever is at the other end.
+  bool may_attach(int socket) const;
+  // From now on. Who may not stay is hung up on, and a stream that somebody may not read any more goes on in
+  // new memory.
+  void set_policy(const Options& options);
   void warn(const Session& session, const std::string& line) override;
   void remove(Session& session) override;
 
@@ -53,6 +68,7 @@ class Server : public SessionHost {
   void wait_for_clients();
   void accept_some();
   proto::Result<Session::Peer> check(proto::UniqueFd& socket);
+  static Policy policy_of(const Options& options);
 
   boost::asio::io_context& io_;
   const std::string path_;
@@ -60,10 +76,12 @@ class Server : public SessionHost {
   boost::asio::posix::stream_descriptor acceptor_;  // the listener's; released, not closed, with this
   boost::asio::steady_timer retry_timer_;
   bool starved_ = false;  // of descriptors or memory, when it last accepted
-  const std::vector<Stream*> streams_;
-  const std::vector<uint32_t> allow_uids_;
-  Quota quota_;
+  StreamRegistry& streams_;
+  Policy policy_;
+  const std::function<proto::Status()> reload_;
+  Quota& quota_;
   LogLimit log_;
+  AccessLog access_log_;
   std::unordered_map<const Session*, std::shared_ptr<Session>> sessions_;
   uint64_t connects_ = 0;
   ErrorCounts denials_;  // of connects

@@ -12,7 +12,7 @@ namespace {
 using proto::ErrorCode;
 
 struct StreamNow {
-  const Stream* stream;
+  std::shared_ptr<Stream> stream;
   proto::StreamInfo info;  // with all its clients
 };
 using Streams = std::vector<StreamNow>;
@@ -66,9 +66,11 @@ void write_streams(MetricsText& out, const Streams& streams) {
   for_streams(out, streams, [](const auto& now) { return now.stream->metrics.bytes.load(); });
   out.family("framering_dropped_frames_total", "counter", "Frames that could not be captured in time.");
   for (const StreamNow& now : streams) {
-    out.value(static_cast<double>(now.info.dropped), {{"source", now.info.source}, {"reason", "no_free_slot"}});
+    out.value(static_cast<double>(now.info.dropped),
+              {{"source", now.info.source}, {"reason", "no_free_slot"}});
   }
-  out.family("framering_source_round_trips_total", "counter", "Answers of the X server that were waited for.");
+  out.family("framering_source_round_trips_total", "counter",
+             "Answers of the X server that were waited for.");
   for_streams(out, streams, [](const auto& now) { return now.stream->metrics.round_trips.load(); });
   out.family("framering_memory_bytes", "gauge", "Memory of the present ring, by its kind.");
   for (const StreamNow& now : streams) {
@@ -84,8 +86,10 @@ void write_times(MetricsText& out, const Streams& streams) {
     const Histogram StreamMetrics::*histogram;
   };
   for (const Time& time :
-       {Time{"framering_capture_seconds", "From asking for the pixels to having them.", &StreamMetrics::capture},
-        Time{"framering_upload_seconds", "From having them to having them in the slot.", &StreamMetrics::upload},
+       {Time{"framering_capture_seconds", "From asking for the pixels to having them.",
+             &StreamMetrics::capture},
+        Time{"framering_upload_seconds", "From having them to having them in the slot.",
+             &StreamMetrics::upload},
         Time{"framering_publish_seconds", "From there to telling the readers.", &StreamMetrics::publish},
         Time{"framering_frame_age_seconds", "Age of a frame when it is published.", &StreamMetrics::age}}) {
     out.family(time.name, "histogram", time.help);
@@ -105,7 +109,8 @@ void write_readers(MetricsText& out, const Streams& streams) {
     return now.stream->metrics.leases_broken_before.load() +
            over_clients(now, [](const auto& client) { return client.leases_broken; });
   });
-  out.family("framering_drops_caused_total", "counter", "Drops, each counted for every client that held a slot.");
+  out.family("framering_drops_caused_total", "counter",
+             "Drops, each counted for every client that held a slot.");
   for_streams(out, streams, [](const StreamNow& now) {
     return now.stream->metrics.drops_caused_before.load() +
            over_clients(now, [](const auto& client) { return client.drops_caused; });
@@ -122,7 +127,7 @@ void write_readers(MetricsText& out, const Streams& streams) {
 
 std::string Server::metrics() const {
   Streams streams;
-  for (const Stream* stream : streams_) {
+  for (const auto& stream : streams_.streams()) {
     StreamNow now{stream, stream->info()};
     for (const auto& [key, session] : sessions_) {
       for (proto::ClientInfo& client : session->clients_of(*stream)) {

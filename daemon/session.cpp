@@ -25,11 +25,16 @@ Error out_of_order(const std::string& what) {
   return Error{ErrorCode::kProtocol, what, {}};
 }
 
+Error not_open(uint32_t stream_id) {
+  return Error{ErrorCode::kNotFound, "stream " + std::to_string(stream_id) + " is not open here", {}};
+}
+
 }  // namespace
 
 Session::Session(boost::asio::io_context& io, SessionHost& host, Peer peer)
     : host_(host),
       credentials_(peer.credentials),
+      subject_(std::move(peer.subject)),
       ticket_(std::move(peer.ticket)),
       socket_(io, peer.socket.release()),
       pidfd_(io, peer.pidfd.release()),
@@ -91,27 +96,44 @@ bool Session::handle(proto::Packet packet) {
     drop(out_of_order(greeted_ ? "a second greeting" : "the first message must be a greeting"));
     return false;
   }
-  std::vector<UniqueFd> fds;
-  const Body reply = answer(message->body, fds);
-  if (const auto sent = send(message->request_id, reply, fds); !sent) {
+  const auto answered = answer(message->request_id, message->body);
+  return answered && reply(message->request_id, *answered);
+}
+
+std::optional<Session::Answer> Session::answer(uint32_t request_id, const Body& request) {
+  if (const auto* hello = std::get_if<proto::Hello>(&request)) return Answer{greet(*hello)};
+  if (std::holds_alternative<proto::ListRequest>(request)) return Answer{host_.list()};
+  if (const auto* to_open = std::get_if<proto::OpenRequest>(&request)) {
+    return find_and_open(request_id, *to_open);
+  }
+  if (const auto* to_close = std::get_if<proto::CloseRequest>(&request)) return Answer{close(*to_close)};
+  if (const auto* to_confirm = std::get_if<proto::ConfirmRequest>(&request)) {
+    return Answer{confirm(*to_confirm)};
+  }
+  if (std::holds_alternative<proto::MetricsRequest>(request)) return metrics();
+  if (const auto* to_explain = std::get_if<proto::PolicyRequest>(&request)) {
+    return Answer{host_.explain(*this, *to_explain)};
+  }
+  if (std::holds_alternative<proto::ReloadRequest>(request)) return Answer{host_.reload(*this)};
+  return Answer{out_of_order("a client sends requests only")};
+}
+
+// One answer a request, in order: until then nothing more of this client is read.
+void Session::answer_later(uint32_t request_id, const Answer& answer) {
+  if (socket_.is_open() && reply(request_id, answer)) read_packets();
+}
+
+bool Session::reply(uint32_t request_id, const Answer& answer) {
+  if (const auto sent = send(request_id, answer.body, answer.fds); !sent) {
     host_.warn(*this, sent.error().text());
     // Its descriptors did not leave: nobody can read that stream.
-    if (const auto* opened = std::get_if<proto::OpenReply>(&reply)) opened_.erase(opened->stream_id);
+    if (const auto* opened = std::get_if<proto::OpenReply>(&answer.body)) opened_.erase(opened->stream_id);
     hang_up();
     return false;
   }
   if (greeted_) return true;
   hang_up();  // the greeting was answered with an error
   return false;
-}
-
-Body Session::answer(const Body& request, std::vector<UniqueFd>& fds) {
-  if (const auto* hello = std::get_if<proto::Hello>(&request)) return greet(*hello);
-  if (std::holds_alternative<proto::ListRequest>(request)) return host_.list();
-  if (const auto* to_open = std::get_if<proto::OpenRequest>(&request)) return open(*to_open, fds);
-  if (const auto* to_close = std::get_if<proto::CloseRequest>(&request)) return close(*to_close);
-  if (std::holds_alternative<proto::MetricsRequest>(request)) return metrics(fds);
-  return out_of_order("a client sends requests only");
 }
 
 Body Session::greet(const proto::Hello& hello) {
@@ -127,34 +149,57 @@ Body Session::greet(const proto::Hello& hello) {
   return proto::Welcome{proto::kProtocolVersion, FRAMERING_VERSION, static_cast<uint32_t>(getpid())};
 }
 
-Body Session::open(const proto::OpenRequest& request, std::vector<UniqueFd>& fds) {
-  auto stream = host_.find_stream(request.source);
-  if (!stream) return stream.error();
-  const uint32_t allowed = max_leases_of_client((*stream)->options().slot_count);
+std::optional<Session::Answer> Session::find_and_open(uint32_t request_id,
+                                                      const proto::OpenRequest& request) {
+  // Before anything starts for it; the memory is known only then.
+  if (auto may = host_.may_open(*this, request.source, std::nullopt); !may) return Answer{may.error()};
+  struct Call {
+    bool returned = false;
+    std::optional<Answer> answer{};
+  };
+  const auto call = std::make_shared<Call>();
+  host_.find_stream(request.source, credentials_.uid,
+                    [self = weak_from_this(), call, request_id,
+                     request](const proto::Result<std::shared_ptr<Stream>>& stream) {
+                      const auto session = self.lock();
+                      if (!session || !session->socket_.is_open()) return;
+                      Answer answer = stream ? session->open(**stream, request) : Answer{stream.error()};
+                      if (call->returned) return session->answer_later(request_id, answer);
+                      call->answer = std::move(answer);
+                    });
+  call->returned = true;
+  return std::move(call->answer);
+}
+
+Session::Answer Session::open(Stream& stream, const proto::OpenRequest& request) {
+  const auto refused = [](Error error) { return Answer{std::move(error)}; };
+  const uint32_t allowed = max_leases_of_client(stream.options().slot_count);
   if (request.max_leases > allowed) {
-    return Error{ErrorCode::kQuotaExceeded,
-                 std::to_string(request.max_leases) + " leases are too many: of the " +
-                     std::to_string((*stream)->options().slot_count) + " slots of " + request.source +
-                     " one client may hold " + std::to_string(allowed),
-                 "open it with fewer max_leases, or start frameringd with more --slots"};
+    return refused({ErrorCode::kQuotaExceeded,
+                    std::to_string(request.max_leases) + " leases are too many: of the " +
+                        std::to_string(stream.options().slot_count) + " slots of " + request.source +
+                        " one client may hold " + std::to_string(allowed),
+                    "open it with fewer max_leases, or start frameringd with more --slots"});
   }
   auto ticket = host_.quota().add_stream(credentials_.uid, request.max_leases);
-  if (!ticket) return ticket.error();
-  auto attachment = (*stream)->attach({client_key(), request.max_leases, request.max_fps, request.wake_pipe});
-  if (!attachment) return attachment.error();
+  if (!ticket) return refused(ticket.error());
+  auto attachment = stream.attach({client_key(), request.max_leases, request.max_fps, request.wake_pipe});
+  if (!attachment) return refused(attachment.error());
   const Epoch& epoch = (*attachment)->epoch();
+  if (auto may = host_.may_open(*this, request.source, epoch.pool->kind()); !may) return refused(may.error());
   const Reader& reader = (*attachment)->reader();
   if (request.memory != proto::MemoryKind::kAuto && request.memory != epoch.pool->kind()) {
-    return Error{ErrorCode::kMemoryUnavailable,
-                 "source " + request.source + " is in " +
-                     std::string(proto::memory_name(epoch.pool->kind())) + " memory, not in " +
-                     std::string(proto::memory_name(request.memory)),
-                 "open it with memory=auto"};
+    return refused({ErrorCode::kMemoryUnavailable,
+                    "source " + request.source + " is in " +
+                        std::string(proto::memory_name(epoch.pool->kind())) + " memory, not in " +
+                        std::string(proto::memory_name(request.memory)),
+                    "open it with memory=auto"});
   }
 
   auto pixels = epoch.pool->export_handle();
-  if (!pixels) return pixels.error();
+  if (!pixels) return refused(pixels.error());
   proto::OpenReply reply;
+  std::vector<UniqueFd> fds;
   const auto add_fd = [&](FdRole role, proto::Result<UniqueFd> fd) -> proto::Status {
     if (!fd) return fd.error();
     reply.fd_roles.push_back(role);
@@ -167,20 +212,20 @@ Body Session::open(const proto::OpenRequest& request, std::vector<UniqueFd>& fds
   added.push_back(add_fd(FdRole::kLease, reader.export_lease()));
   if (request.wake_pipe) added.push_back(add_fd(FdRole::kWakePipe, reader.export_wake_pipe()));
   for (const proto::Status& status : added) {
-    if (!status) return status.error();
+    if (!status) return refused(status.error());
   }
   reply.stream_id = next_stream_id_++;
   reply.layout_version = proto::kLayoutVersion;
   reply.epoch = epoch.ring->options().epoch;
   reply.memory = epoch.pool->kind();
-  reply.lease_ms = (*stream)->options().lease_ms;
+  reply.lease_ms = stream.options().lease_ms;
   reply.control_bytes = epoch.ring->control_bytes();
   reply.region_bytes = epoch.pool->slot_bytes() * epoch.pool->slot_count();
   reply.max_leases = request.max_leases;
   reply.device_uuid = pixels->device_uuid;
   reply.memory_handle = std::move(pixels->handle);
   opened_.emplace(reply.stream_id, Opened{*std::move(ticket), *std::move(attachment)});
-  return reply;
+  return Answer{std::move(reply), std::move(fds)};
 }
 
 uint32_t Session::client_key() {
@@ -190,24 +235,32 @@ uint32_t Session::client_key() {
 }
 
 Body Session::close(const proto::CloseRequest& request) {
-  if (opened_.erase(request.stream_id) == 0) {
-    return Error{
-        ErrorCode::kNotFound, "stream " + std::to_string(request.stream_id) + " is not open here", {}};
-  }
+  if (opened_.erase(request.stream_id) == 0) return not_open(request.stream_id);
   return proto::CloseReply{};
 }
 
 // Of any length, so by a descriptor and not in the message.
-Body Session::metrics(std::vector<UniqueFd>& fds) const {
+Session::Answer Session::metrics() const {
   const std::string text = host_.metrics();
   auto page = SharedPage::create("framering-metrics", text.size());
-  if (!page) return page.error();
+  if (!page) return Answer{page.error()};
   std::ranges::copy(text, static_cast<char*>(page->data()));
-  if (auto sealed = page->seal_writes(); !sealed) return sealed.error();
+  if (auto sealed = page->seal_writes(); !sealed) return Answer{sealed.error()};
   auto fd = page->reopen_read_only();
-  if (!fd) return fd.error();
-  fds.push_back(*std::move(fd));
-  return proto::MetricsReply{text.size()};
+  if (!fd) return Answer{fd.error()};
+  Answer answer{proto::MetricsReply{text.size()}};
+  answer.fds.push_back(*std::move(fd));
+  return answer;
+}
+
+Body Session::confirm(const proto::ConfirmRequest& request) {
+  const auto opened = opened_.find(request.stream_id);
+  if (opened == opened_.end()) return not_open(request.stream_id);
+  if (request.at_ns > now_ns()) {
+    return Error{ErrorCode::kInvalidArgument, "at_ns is in the future", "ask when that moment has come"};
+  }
+  opened->second.attachment->ask_confirmation(request.at_ns);
+  return proto::ConfirmReply{};
 }
 
 proto::Status Session::send(uint32_t request_id, const Body& body, const std::vector<UniqueFd>& fds) {
@@ -220,6 +273,15 @@ proto::Status Session::send(uint32_t request_id, const Body& body, const std::ve
   numbers.reserve(fds.size());
   for (const UniqueFd& fd : fds) numbers.push_back(fd.get());
   return proto::send_packet(socket_.native_handle(), proto::encode({request_id, body}), numbers);
+}
+
+void Session::revoke(const MayKeep& may_keep) {
+  for (auto& [id, opened] : opened_) {
+    Attachment& attachment = *opened.attachment;
+    if (may_keep(attachment.stream().options().source, attachment.epoch().pool->kind())) continue;
+    attachment.unsubscribe();
+    attachment.stream().renew();
+  }
 }
 
 void Session::drop(const Error& reason) {
@@ -248,7 +310,7 @@ std::vector<proto::ClientInfo> Session::clients_of(const Stream& stream) const {
     const Reader& reader = opened.attachment->reader();
     clients.push_back({credentials_.pid, credentials_.uid, name_,
                        static_cast<uint16_t>(reader.leases_claimed()), reader.drops_caused.load(),
-                       reader.leases_broken.load()});
+                       reader.leases_broken.load(), reader.confirmations_asked.load()});
   }
   return clients;
 }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -34,36 +35,41 @@ struct Epoch {
   std::unique_ptr<Ring> ring;
   ReaderTable readers;
   Publisher publisher{readers};
+  std::atomic<bool> confirmation_wanted{false};  // by a reader, since the pump last looked
 };
 
 class Stream;
 
-// A client's hold on an epoch. Destroying it frees the leases.
+// A client's hold on an epoch and its stream. Destroying it frees the leases.
 class Attachment {
  public:
-  Attachment(Stream& stream, std::shared_ptr<Epoch> epoch, std::shared_ptr<Reader> reader);
+  Attachment(std::shared_ptr<Stream> stream, std::shared_ptr<Epoch> epoch, std::shared_ptr<Reader> reader);
   ~Attachment();
   Attachment(const Attachment&) = delete;
   Attachment& operator=(const Attachment&) = delete;
 
-  Stream& stream() const { return stream_; }
+  Stream& stream() const { return *stream_; }
   const Epoch& epoch() const { return *epoch_; }
   const Reader& reader() const { return *reader_; }
+
+  // Io thread. The client waits for a frame that shows the source at this moment, which is now at the latest.
+  // Any number of such wishes wake the pump once until it looks.
+  void ask_confirmation(uint64_t at_ns);
 
   // The client cannot ask for frames any more: its leases hold until it is dead, but nothing is captured for
   // it.
   void unsubscribe();
 
  private:
-  Stream& stream_;  // outlives its attachments
+  const std::shared_ptr<Stream> stream_;
   std::shared_ptr<Epoch> epoch_;
   std::shared_ptr<Reader> reader_;
 };
 
 // Any thread.
-class Stream {
+class Stream : public std::enable_shared_from_this<Stream> {
  public:
-  static proto::Result<std::unique_ptr<Stream>> create(StreamOptions options);
+  static proto::Result<std::shared_ptr<Stream>> create(StreamOptions options);
 
   const StreamOptions& options() const { return options_; }
 
@@ -71,6 +77,11 @@ class Stream {
   proto::Result<std::unique_ptr<Attachment>> attach(const ReaderOptions& options);
   proto::StreamInfo info() const;  // without clients
   uint64_t memory_bytes() const;   // of the newest epoch's ring
+  // The attachments, to whichever epoch, that ask for frames.
+  uint32_t subscribers() const { return subscribers_.load(); }
+  // Before the first attach(). Called by the thread that attached or let go, after each change of
+  // subscribers().
+  void on_subscribers(std::function<void()> changed) { subscribers_changed_ = std::move(changed); }
 
   // The watchdog. Whether the pump and the publisher have answered since they were last asked; they answer
   // when they come round, which they are woken for.
@@ -86,6 +97,11 @@ class Stream {
   // The rate that the subscribers ask for together, capped by the stream's own; 0 = no cap.
   double wanted_fps(const Epoch& epoch) const;
 
+  // Any thread. The stream goes on in new memory, under a new epoch: whoever may not attach to it again gets
+  // no new byte.
+  void renew();
+  bool take_renewal() { return renewal_.exchange(false); }  // pump
+
   // Readable when subscribers came or went, or wake_pump() was called; drained by the pump each time that it
   // comes round, which is its sign of life.
   int wake_fd() const { return wake_fd_.get(); }
@@ -98,11 +114,17 @@ class Stream {
   StreamMetrics metrics;
 
  private:
+  friend class Attachment;
+
   explicit Stream(StreamOptions options) : options_(std::move(options)) {}
+  void count_subscribers(int change);
 
   const StreamOptions options_;
   proto::UniqueFd wake_fd_;
   Heartbeat pump_heartbeat_;
+  std::atomic<bool> renewal_{false};
+  std::atomic<uint32_t> subscribers_{0};
+  std::function<void()> subscribers_changed_;
   mutable std::mutex mutex_;
   std::shared_ptr<Epoch> epoch_;
   std::string unavailable_ = "the source is not open yet";

@@ -12,23 +12,35 @@ namespace framering::daemon {
 using proto::Error;
 using proto::ErrorCode;
 
-Attachment::Attachment(Stream& stream, std::shared_ptr<Epoch> epoch, std::shared_ptr<Reader> reader)
-    : stream_(stream), epoch_(std::move(epoch)), reader_(std::move(reader)) {}
+Attachment::Attachment(std::shared_ptr<Stream> stream, std::shared_ptr<Epoch> epoch,
+                       std::shared_ptr<Reader> reader)
+    : stream_(std::move(stream)), epoch_(std::move(epoch)), reader_(std::move(reader)) {
+  stream_->count_subscribers(1);
+}
 
 Attachment::~Attachment() {
-  stream_.metrics.drops_caused_before.fetch_add(reader_->drops_caused.load());
-  stream_.metrics.leases_broken_before.fetch_add(reader_->leases_broken.load());
+  stream_->metrics.drops_caused_before.fetch_add(reader_->drops_caused.load());
+  stream_->metrics.leases_broken_before.fetch_add(reader_->leases_broken.load());
+  unsubscribe();
   epoch_->readers.remove(reader_.get());
-  stream_.wake_pump();
+  stream_->wake_pump();
+}
+
+void Attachment::ask_confirmation(uint64_t at_ns) {
+  reader_->confirmations_asked.fetch_add(1, std::memory_order_relaxed);
+  if (at_ns <= reader_->asked_ns.load()) return;
+  reader_->asked_ns.store(at_ns);
+  if (!epoch_->confirmation_wanted.exchange(true)) stream_->wake_pump();
 }
 
 void Attachment::unsubscribe() {
-  reader_->subscribed.store(false);
-  stream_.wake_pump();
+  if (!reader_->subscribed.exchange(false)) return;
+  stream_->wake_pump();
+  stream_->count_subscribers(-1);
 }
 
-proto::Result<std::unique_ptr<Stream>> Stream::create(StreamOptions options) {
-  std::unique_ptr<Stream> stream(new Stream(std::move(options)));
+proto::Result<std::shared_ptr<Stream>> Stream::create(StreamOptions options) {
+  std::shared_ptr<Stream> stream(new Stream(std::move(options)));
   stream->wake_fd_ = proto::UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!stream->wake_fd_)
     return proto::errno_error(ErrorCode::kOutOfMemory, "cannot create an eventfd", errno);
@@ -38,7 +50,7 @@ proto::Result<std::unique_ptr<Stream>> Stream::create(StreamOptions options) {
 proto::Result<std::unique_ptr<Attachment>> Stream::attach(const ReaderOptions& options) {
   auto reader = Reader::create(options);
   if (!reader) return reader.error();
-  std::unique_ptr<Attachment> attachment;
+  std::shared_ptr<Epoch> attached;
   {
     std::lock_guard lock(mutex_);
     if (!epoch_) {
@@ -47,10 +59,16 @@ proto::Result<std::unique_ptr<Attachment>> Stream::attach(const ReaderOptions& o
                    "it comes back by itself; try again"};
     }
     epoch_->readers.add(*reader);
-    attachment = std::make_unique<Attachment>(*this, epoch_, *std::move(reader));
+    attached = epoch_;
   }
+  auto attachment = std::make_unique<Attachment>(shared_from_this(), std::move(attached), *std::move(reader));
   wake_pump();
   return attachment;
+}
+
+void Stream::count_subscribers(int change) {
+  subscribers_.fetch_add(static_cast<uint32_t>(change));
+  if (subscribers_changed_) subscribers_changed_();
 }
 
 proto::StreamInfo Stream::info() const {
@@ -123,6 +141,11 @@ double Stream::wanted_fps(const Epoch& epoch) const {
     fps = std::max(fps, reader.options().max_fps);
   }
   return options_.max_fps > 0 ? std::min(fps, options_.max_fps) : fps;
+}
+
+void Stream::renew() {
+  renewal_.store(true);
+  wake_pump();
 }
 
 void Stream::wake_pump() {

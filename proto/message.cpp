@@ -17,7 +17,7 @@ constexpr flatbuffers::uoffset_t kMaxDepth = 8;
 constexpr flatbuffers::uoffset_t kMaxTables = kMaxStreams + kMaxListedClients + 3;
 // What one of a list takes at most: its fields, vtable and offsets, and its strings.
 constexpr size_t kMaxStreamBytes = 160 + kMaxSourceName + kMaxText;
-constexpr size_t kMaxClientBytes = 80 + kMaxClientName;
+constexpr size_t kMaxClientBytes = 96 + kMaxClientName;
 static_assert(kMaxStreams * kMaxStreamBytes < kMaxMessageBytes);
 
 Error protocol_error(const char* what) {
@@ -71,7 +71,8 @@ Encoded encode_body(Builder& b, const ListReply& m) {
       if (room < kMaxClientBytes) break;
       room -= kMaxClientBytes;
       clients.push_back(fb::CreateClientInfo(b, client.pid, client.uid, b.CreateString(client.name),
-                                             client.leases_held, client.drops_caused, client.leases_broken));
+                                             client.leases_held, client.drops_caused, client.leases_broken,
+                                             client.confirmations_asked));
     }
     streams.push_back(fb::CreateStreamInfo(
         b, b.CreateString(stream.source), stream.available, b.CreateString(as_text(stream.reason, kMaxText)),
@@ -105,11 +106,30 @@ Encoded encode_body(Builder& b, const CloseRequest& m) {
 Encoded encode_body(Builder& b, const CloseReply&) {
   return {fb::Body::CloseReply, fb::CreateCloseReply(b).Union()};
 }
+Encoded encode_body(Builder& b, const ConfirmRequest& m) {
+  return {fb::Body::ConfirmRequest, fb::CreateConfirmRequest(b, m.stream_id, m.at_ns).Union()};
+}
+Encoded encode_body(Builder& b, const ConfirmReply&) {
+  return {fb::Body::ConfirmReply, fb::CreateConfirmReply(b).Union()};
+}
 Encoded encode_body(Builder& b, const MetricsRequest&) {
   return {fb::Body::MetricsRequest, fb::CreateMetricsRequest(b).Union()};
 }
 Encoded encode_body(Builder& b, const MetricsReply& m) {
   return {fb::Body::MetricsReply, fb::CreateMetricsReply(b, m.bytes).Union()};
+}
+Encoded encode_body(Builder& b, const PolicyRequest& m) {
+  return {fb::Body::PolicyRequest, fb::CreatePolicyRequest(b, m.uid, b.CreateString(m.source)).Union()};
+}
+Encoded encode_body(Builder& b, const PolicyReply& m) {
+  return {fb::Body::PolicyReply,
+          fb::CreatePolicyReply(b, m.allowed, b.CreateString(as_text(m.reason, kMaxErrorText))).Union()};
+}
+Encoded encode_body(Builder& b, const ReloadRequest&) {
+  return {fb::Body::ReloadRequest, fb::CreateReloadRequest(b).Union()};
+}
+Encoded encode_body(Builder& b, const ReloadReply&) {
+  return {fb::Body::ReloadReply, fb::CreateReloadReply(b).Union()};
 }
 Encoded encode_body(Builder& b, const Error& m) {
   return {fb::Body::Error,
@@ -160,8 +180,13 @@ Result<Body> decode_body(const fb::ListReply& m) {
       return bad_field("stream: unknown format or memory");
     for (flatbuffers::uoffset_t k = 0; from.clients() && k < from.clients()->size(); ++k) {
       const fb::ClientInfo& info = *from.clients()->Get(k);
-      ClientInfo client{info.pid(),         info.uid(),          {},
-                        info.leases_held(), info.drops_caused(), info.leases_broken()};
+      ClientInfo client{info.pid(),
+                        info.uid(),
+                        {},
+                        info.leases_held(),
+                        info.drops_caused(),
+                        info.leases_broken(),
+                        info.confirmations_asked()};
       if (!take(info.name(), client.name, kMaxClientName)) return bad_field("client name: not text");
       stream.clients.push_back(std::move(client));
     }
@@ -222,12 +247,35 @@ Result<Body> decode_body(const fb::CloseRequest& m) {
 Result<Body> decode_body(const fb::CloseReply&) {
   return Body(CloseReply{});
 }
+Result<Body> decode_body(const fb::ConfirmRequest& m) {
+  return Body(ConfirmRequest{m.stream_id(), m.at_ns()});
+}
+Result<Body> decode_body(const fb::ConfirmReply&) {
+  return Body(ConfirmReply{});
+}
 Result<Body> decode_body(const fb::MetricsRequest&) {
   return Body(MetricsRequest{});
 }
 Result<Body> decode_body(const fb::MetricsReply& m) {
   if (m.bytes() > kMaxMetricsBytes) return bad_field("metrics: more than 16 MiB");
   return Body(MetricsReply{m.bytes()});
+}
+Result<Body> decode_body(const fb::PolicyRequest& m) {
+  PolicyRequest request{m.uid(), {}};
+  if (!take(m.source(), request.source, kMaxSourceName))
+    return bad_field("source: at most 256 bytes of text");
+  return Body(std::move(request));
+}
+Result<Body> decode_body(const fb::PolicyReply& m) {
+  PolicyReply reply{m.allowed(), {}};
+  if (!take(m.reason(), reply.reason, kMaxErrorText)) return bad_field("reason: not text");
+  return Body(std::move(reply));
+}
+Result<Body> decode_body(const fb::ReloadRequest&) {
+  return Body(ReloadRequest{});
+}
+Result<Body> decode_body(const fb::ReloadReply&) {
+  return Body(ReloadReply{});
 }
 Result<Body> decode_body(const fb::Error& m) {
   Error error;
@@ -258,10 +306,22 @@ Result<Body> decode_union(const fb::Message& message) {
       return decode_body(*message.body_as_CloseReply());
     case fb::Body::Error:
       return decode_body(*message.body_as_Error());
+    case fb::Body::ConfirmRequest:
+      return decode_body(*message.body_as_ConfirmRequest());
+    case fb::Body::ConfirmReply:
+      return decode_body(*message.body_as_ConfirmReply());
     case fb::Body::MetricsRequest:
       return decode_body(*message.body_as_MetricsRequest());
     case fb::Body::MetricsReply:
       return decode_body(*message.body_as_MetricsReply());
+    case fb::Body::PolicyRequest:
+      return decode_body(*message.body_as_PolicyRequest());
+    case fb::Body::PolicyReply:
+      return decode_body(*message.body_as_PolicyReply());
+    case fb::Body::ReloadRequest:
+      return decode_body(*message.body_as_ReloadRequest());
+    case fb::Body::ReloadReply:
+      return decode_body(*message.body_as_ReloadReply());
     case fb::Body::NONE:
       break;
   }

@@ -51,6 +51,7 @@ struct ClientInfo {
   uint16_t leases_held = 0;
   uint64_t drops_caused = 0;
   uint64_t leases_broken = 0;
+  uint64_t confirmations_asked = 0;
 };
 struct StreamInfo {
   std::string source;
@@ -96,13 +97,29 @@ struct CloseRequest {
   uint32_t stream_id = 0;
 };
 struct CloseReply {};
+struct ConfirmRequest {
+  uint32_t stream_id = 0;
+  uint64_t at_ns = 0;
+};
+struct ConfirmReply {};
 struct MetricsRequest {};
 struct MetricsReply {
   uint64_t bytes = 0;  // of the file whose descriptor comes along
 };
+struct PolicyRequest {
+  uint32_t uid = 0;
+  std::string source;
+};
+struct PolicyReply {
+  bool allowed = false;
+  std::string reason;
+};
+struct ReloadRequest {};
+struct ReloadReply {};
 
 using Body = std::variant<Hello, Welcome, ListRequest, ListReply, OpenRequest, OpenReply, CloseRequest,
-                          CloseReply, Error, MetricsRequest, MetricsReply>;
+                          CloseReply, Error, ConfirmRequest, ConfirmReply, MetricsRequest, MetricsReply,
+                          PolicyRequest, PolicyReply, ReloadRequest, ReloadReply>;
 
 struct Message {
   uint32_t request_id = 0;

@@ -31,19 +31,34 @@ HIDDEN_LIBRARIES = re.compile(r"^(boost|flatbuffers|spdlog|fmt|xcb|X11)/|_genera
 # What each file of the daemon's spine may include of the daemon, besides itself and the base.
 BASE = {
     "daemon/" + unit
-    for unit in ("config", "frame", "heartbeat", "log", "metrics", "shared_page", "surface", "thread_name", "wait")
+    for unit in (
+        "config",
+        "frame",
+        "heartbeat",
+        "log",
+        "metrics",
+        "shared_page",
+        "source_name",
+        "surface",
+        "text_pattern",
+        "thread_name",
+        "wait",
+    )
 }
 INTERFACES = {"daemon/capture/source", "daemon/memory/pool"}
 SPINE: dict[str, set[str]] = {
     **{unit: set() for unit in BASE | INTERFACES},
+    "daemon/policy": set(),
     "daemon/quota": set(),
-    "daemon/config": {"daemon/quota"},
+    "daemon/config": {"daemon/policy", "daemon/quota"},
     "daemon/pacer": set(),
     "daemon/reader": set(),
     "daemon/ring": {"daemon/reader"},
     "daemon/publisher": {"daemon/reader", "daemon/ring"},
     "daemon/stream": {"daemon/memory/pool", "daemon/publisher", "daemon/reader", "daemon/ring"},
-    "daemon/pump": {"daemon/pacer", "daemon/publisher", "daemon/reader", "daemon/ring", "daemon/stream"}
+    "daemon/epoch_loop": {"daemon/pacer", "daemon/publisher", "daemon/reader", "daemon/ring", "daemon/stream"}
+    | INTERFACES,
+    "daemon/pump": {"daemon/epoch_loop", "daemon/publisher", "daemon/reader", "daemon/ring", "daemon/stream"}
     | INTERFACES,
 }
 SEES_EVERYTHING = re.compile(r"daemon/(main|platform(_\w+)?)$")

@@ -31,6 +31,10 @@ struct WatchOptions {
 struct StatsOptions {
   bool json = false;
 };
+struct PolicyOptions {
+  std::string source;
+  std::optional<uint32_t> uid;  // none: one's own
+};
 struct DoctorOptions {
   bool json = false;
 };
@@ -43,6 +47,9 @@ int list(const std::string& socket, const ListOptions& options);
 int grab(const std::string& socket, const GrabOptions& options);
 int watch(const std::string& socket, const WatchOptions& options);
 int stats(const std::string& socket, const StatsOptions& options);
+// kFailed where it is denied.
+int policy_check(const std::string& socket, const PolicyOptions& options);
+int reload(const std::string& socket);
 int doctor(const std::string& socket, const DoctorOptions& options);
 int top(const std::string& socket, const TopOptions& options);
 // A completion script for bash, zsh or fish on standard output.

@@ -65,7 +65,8 @@ Check check_user() {
   }
   std::vector<gid_t> groups(static_cast<size_t>(std::max(0, getgroups(0, nullptr))));
   groups.resize(static_cast<size_t>(std::max(0, getgroups(static_cast<int>(groups.size()), groups.data()))));
-  const bool is_member = getegid() == entry->gr_gid || std::ranges::find(groups, entry->gr_gid) != groups.end();
+  const bool is_member =
+      getegid() == entry->gr_gid || std::ranges::find(groups, entry->gr_gid) != groups.end();
   check.found += is_member ? ", in group framering" : ", not in group framering";
   return check;
 }
@@ -105,7 +106,8 @@ Check test_stream(Connection& connection, const std::string& source) {
     const auto frame = stream.next(end - Clock::now());
     if (!frame) break;
     const Clock::time_point captured{std::chrono::nanoseconds(frame->capture_ns())};
-    if (captured > begin) ages.add(std::chrono::duration<double, std::milli>(Clock::now() - captured).count());
+    if (captured > begin)
+      ages.add(std::chrono::duration<double, std::milli>(Clock::now() - captured).count());
     all_valid &= frame->valid();
     ++frames;
   }
@@ -125,7 +127,8 @@ Check test_stream(Connection& connection, const std::string& source) {
     check.fix = "look into the daemon's log: journalctl -u frameringd";
   } else if (!all_valid) {
     check.verdict = Verdict::kWarning;
-    check.fix = "frames were taken back while they were read: is this machine overloaded? raise slots or lease_ms";
+    check.fix =
+        "frames were taken back while they were read: is this machine overloaded? raise slots or lease_ms";
   }
   return check;
 }
@@ -137,7 +140,8 @@ Check self_test(Connection& connection, const std::vector<StreamInfo>& streams) 
     if (stream.available) sources.push_back(stream.source);
   }
   // A moving picture says more than a desktop that stands still.
-  std::ranges::stable_partition(sources, [](const std::string& source) { return source.starts_with("test:"); });
+  std::ranges::stable_partition(sources,
+                                [](const std::string& source) { return source.starts_with("test:"); });
   std::optional<Check> failed;
   for (const std::string& source : sources) {
     try {

@@ -56,7 +56,8 @@ Check check_access(const XServer& server, const std::string& display) {
   } else {
     check.verdict = Verdict::kBroken;
     check.found += ": cannot be connected to";
-    check.fix = "is it running, and does XAUTHORITY name a file with its cookie? try: xdpyinfo -display " + display;
+    check.fix =
+        "is it running, and does XAUTHORITY name a file with its cookie? try: xdpyinfo -display " + display;
   }
   return check;
 }
@@ -64,8 +65,9 @@ Check check_access(const XServer& server, const std::string& display) {
 Check check_extensions(const XServer& server) {
   Check check{.name = "extensions"};
   std::string missing;
-  for (const auto& [extension, name] : {std::pair(&xcb_shm_id, "MIT-SHM"), std::pair(&xcb_damage_id, "DAMAGE"),
-                                        std::pair(&xcb_xfixes_id, "XFIXES")}) {
+  for (const auto& [extension, name] :
+       {std::pair(&xcb_shm_id, "MIT-SHM"), std::pair(&xcb_damage_id, "DAMAGE"),
+        std::pair(&xcb_xfixes_id, "XFIXES")}) {
     if (!server.has(extension)) missing += (missing.empty() ? "" : ", ") + std::string(name);
   }
   if (missing.empty()) {
@@ -82,10 +84,14 @@ Check check_extensions(const XServer& server) {
 std::vector<Check> check_memory_passing(const XServer& server) {
   Check passing{.name = "shm fd"}, pixmaps{.name = "shm pixmaps"};
   xcb_connection_t* xcb = server.get();
-  const Reply<xcb_shm_query_version_reply_t> version(xcb_shm_query_version_reply(xcb, xcb_shm_query_version(xcb), nullptr));
+  const Reply<xcb_shm_query_version_reply_t> version(
+      xcb_shm_query_version_reply(xcb, xcb_shm_query_version(xcb), nullptr));
   const proto::UniqueFd memory(memfd_create("framering-doctor", MFD_CLOEXEC));
   if (!version || !memory || ftruncate(memory.get(), kSegmentBytes) != 0) {
-    passing = {.name = "shm fd", .verdict = Verdict::kBroken, .found = "cannot be tried", .fix = "see the lines above"};
+    passing = {.name = "shm fd",
+               .verdict = Verdict::kBroken,
+               .found = "cannot be tried",
+               .fix = "see the lines above"};
     return {passing};
   }
   const xcb_shm_seg_t segment = xcb_generate_id(xcb);
@@ -100,8 +106,9 @@ std::vector<Check> check_memory_passing(const XServer& server) {
   }
   passing.found = "the X server takes memory by descriptor";
   const xcb_pixmap_t pixmap = xcb_generate_id(xcb);
-  const Reply<xcb_generic_error_t> failed(xcb_request_check(
-      xcb, xcb_shm_create_pixmap_checked(xcb, pixmap, server.screen().root, 16, 16, server.screen().root_depth, segment, 0)));
+  const Reply<xcb_generic_error_t> failed(
+      xcb_request_check(xcb, xcb_shm_create_pixmap_checked(xcb, pixmap, server.screen().root, 16, 16,
+                                                           server.screen().root_depth, segment, 0)));
   if (failed || !version->shared_pixmaps) {
     pixmaps.verdict = Verdict::kWarning;
     pixmaps.found = "off: changed rows are captured in full width";

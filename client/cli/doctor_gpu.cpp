@@ -37,12 +37,14 @@ Check check_device(const proto::CudaDriver& driver, int index) {
 
 std::vector<Check> check_gpu() {
   const auto driver = proto::CudaDriver::load();
-  if (!driver) return {{.name = "gpu", .found = "none: frames are in host memory (" + driver.error().message + ")"}};
+  if (!driver)
+    return {{.name = "gpu", .found = "none: frames are in host memory (" + driver.error().message + ")"}};
   int version = 0, count = 0;
   std::vector<Check> checks;
   if ((*driver)->cuDriverGetVersion(&version)) {
-    checks.push_back({.name = "gpu driver",
-                      .found = "CUDA " + std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10)});
+    checks.push_back(
+        {.name = "gpu driver",
+         .found = "CUDA " + std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10)});
   }
   if ((*driver)->cuDeviceGetCount(&count)) {
     for (int i = 0; i < count; ++i) checks.push_back(check_device(**driver, i));

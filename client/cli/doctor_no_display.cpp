@@ -4,7 +4,8 @@
 namespace framering::cli {
 
 std::vector<Check> check_display() {
-  return {check_session(), {.name = "display", .found = "this command was built without a look at X servers"}};
+  return {check_session(),
+          {.name = "display", .found = "this command was built without a look at X servers"}};
 }
 
 }  // namespace framering::cli

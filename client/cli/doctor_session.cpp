@@ -21,7 +21,8 @@ Check check_session() {
     check.verdict = Verdict::kWarning;
     check.found = "wayland";
     check.fix =
-        "what Xwayland shows can be captured, the desktop cannot: log in to an X11 session for that, or run a virtual "
+        "what Xwayland shows can be captured, the desktop cannot: log in to an X11 session for that, or run "
+        "a virtual "
         "X server (Xvfb)";
   } else if (type == "x11") {
     check.found += display.empty() ? ", but DISPLAY is not set" : ", DISPLAY " + display;

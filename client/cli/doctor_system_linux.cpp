@@ -67,13 +67,15 @@ Check check_shared_memory() {
   };
   if (!fd) return fails("memfd_create() is refused", "does a sandbox forbid it? see its system call filter");
   if (ftruncate(fd.get(), 4096) != 0 || fcntl(fd.get(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE) != 0) {
-    return fails("F_SEAL_FUTURE_WRITE is refused", "Framering needs Linux 5.3 or newer, outside of a sandbox without it");
+    return fails("F_SEAL_FUTURE_WRITE is refused",
+                 "Framering needs Linux 5.3 or newer, outside of a sandbox without it");
   }
   std::ifstream info("/proc/meminfo");
   double available_mib = -1;
   for (std::string line; std::getline(info, line);) {
     unsigned long long kib = 0;
-    if (std::sscanf(line.c_str(), "MemAvailable: %llu kB", &kib) == 1) available_mib = static_cast<double>(kib) / 1024;
+    if (std::sscanf(line.c_str(), "MemAvailable: %llu kB", &kib) == 1)
+      available_mib = static_cast<double>(kib) / 1024;
   }
   if (available_mib < 0) {
     check.verdict = Verdict::kWarning;
@@ -81,7 +83,8 @@ Check check_shared_memory() {
     check.fix = "mount /proc";
     return check;
   }
-  check.found = "shared memory works, " + std::to_string(static_cast<long long>(available_mib)) + " MiB available";
+  check.found =
+      "shared memory works, " + std::to_string(static_cast<long long>(available_mib)) + " MiB available";
   check.figures = {{"available_mib", available_mib}};
   if (available_mib < kLittleMemoryMiB) {
     check.verdict = Verdict::kWarning;
@@ -100,7 +103,8 @@ Check check_dev_shm() {
   } else {
     check.verdict = Verdict::kWarning;
     check.found = std::string("cannot be written: ") + std::strerror(errno);
-    check.fix = "Framering does without, X programs that share pictures (MIT-SHM) may not: mount a tmpfs there";
+    check.fix =
+        "Framering does without, X programs that share pictures (MIT-SHM) may not: mount a tmpfs there";
   }
   return check;
 }
@@ -113,11 +117,14 @@ Check check_descriptors() {
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
   Check check{.name = "descriptors",
-              .found = "nofile " + limit_text(limit.rlim_cur, 1, "") + ", at most " + limit_text(limit.rlim_max, 1, "")};
-  check.figures = {{"soft", static_cast<double>(limit.rlim_cur)}, {"hard", static_cast<double>(limit.rlim_max)}};
+              .found = "nofile " + limit_text(limit.rlim_cur, 1, "") + ", at most " +
+                       limit_text(limit.rlim_max, 1, "")};
+  check.figures = {{"soft", static_cast<double>(limit.rlim_cur)},
+                   {"hard", static_cast<double>(limit.rlim_max)}};
   if (limit.rlim_max < kFewDescriptors) {
     check.verdict = Verdict::kWarning;
-    check.fix = "a client takes up to 5 descriptors of a daemon: raise the hard limit (ulimit -Hn, LimitNOFILE=)";
+    check.fix =
+        "a client takes up to 5 descriptors of a daemon: raise the hard limit (ulimit -Hn, LimitNOFILE=)";
   }
   return check;
 }
@@ -126,7 +133,8 @@ Check check_memlock() {
   rlimit limit{};
   getrlimit(RLIMIT_MEMLOCK, &limit);
   return {.name = "memlock",
-          .found = limit_text(limit.rlim_cur, 1024, " KiB") + "; frames in host memory lock none, the CUDA driver its own"};
+          .found = limit_text(limit.rlim_cur, 1024, " KiB") +
+                   "; frames in host memory lock none, the CUDA driver its own"};
 }
 
 // Ages of frames are as good as this clock, and as cheap.
@@ -137,7 +145,9 @@ Check check_clock() {
   constexpr int kReads = 10'000;
   clock_gettime(CLOCK_MONOTONIC, &begin);
   for (int i = 0; i < kReads; ++i) clock_gettime(CLOCK_MONOTONIC, &end);
-  const double ns = (static_cast<double>(end.tv_sec - begin.tv_sec) * 1e9 + static_cast<double>(end.tv_nsec - begin.tv_nsec)) / kReads;
+  const double ns = (static_cast<double>(end.tv_sec - begin.tv_sec) * 1e9 +
+                     static_cast<double>(end.tv_nsec - begin.tv_nsec)) /
+                    kReads;
   char text[64];
   std::snprintf(text, sizeof text, "%s, %.0f ns a look", source.empty() ? "unknown" : source.c_str(), ns);
   check.found = text;
@@ -152,7 +162,8 @@ Check check_clock() {
 }  // namespace
 
 std::vector<Check> check_system() {
-  return {check_kernel(), check_shared_memory(), check_dev_shm(), check_descriptors(), check_memlock(), check_clock()};
+  return {check_kernel(),      check_shared_memory(), check_dev_shm(),
+          check_descriptors(), check_memlock(),       check_clock()};
 }
 
 }  // namespace framering::cli

@@ -1,4 +1,5 @@
-// Reads the daemon's metrics: text for Prometheus (exposition format 0.0.4), as Connection::metrics() gives it.
+// Reads the daemon's metrics: text for Prometheus (exposition format 0.0.4), as Connection::metrics() gives
+// it.
 #pragma once
 
 #include <map>

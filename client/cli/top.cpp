@@ -74,7 +74,8 @@ int show(Connection& connection, const TopOptions& options, Clock::duration inte
     lines.push_back(std::string(kKeys).substr(0, size.columns));
     terminal.draw(lines);
     const auto next = now.time + interval;
-    const char key = terminal.key(std::max(milliseconds(0), std::chrono::ceil<milliseconds>(next - Clock::now())));
+    const char key =
+        terminal.key(std::max(milliseconds(0), std::chrono::ceil<milliseconds>(next - Clock::now())));
     if (key == 'q' || key == kControlC) return kOk;
     if (const auto chosen = order_of(key)) order = *chosen;
     if (Clock::now() < next) continue;
@@ -87,7 +88,8 @@ int show(Connection& connection, const TopOptions& options, Clock::duration inte
 
 int top(const std::string& socket, const TopOptions& options) {
   Connection connection = Connection::connect(socket, "framering top");
-  const auto interval = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options.interval_s));
+  const auto interval =
+      std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options.interval_s));
   return Terminal::is_there() ? show(connection, options, interval)
                               : print_on_and_on(connection, options, interval);
 }

@@ -46,7 +46,8 @@ std::optional<double> value_of(const TopSample& sample, std::string_view family,
       const auto own = candidate.labels.find(label.first);
       return own != candidate.labels.end() && own->second == label.second;
     });
-    if (has_all && candidate.name.size() == family.size() + suffix.size() && candidate.name.ends_with(suffix)) {
+    if (has_all && candidate.name.size() == family.size() + suffix.size() &&
+        candidate.name.ends_with(suffix)) {
       return candidate.value;
     }
   }
@@ -65,7 +66,8 @@ void add_rates(Row& row, const TopSample& before, const TopSample& now) {
   const double seconds = std::chrono::duration<double>(now.time - before.time).count();
   const Labels labels{{"source", row.source}};
   const auto grown = [&](std::string_view family, std::string_view suffix = {}) {
-    return value_of(now, family, labels, suffix).value_or(0) - value_of(before, family, labels, suffix).value_or(0);
+    return value_of(now, family, labels, suffix).value_or(0) -
+           value_of(before, family, labels, suffix).value_or(0);
   };
   if (seconds <= 0) return;
   row.fps = grown("framering_frames_total") / seconds;
@@ -142,7 +144,8 @@ std::string cell(const std::string& text, int width) {
   return width < 0 ? kept + blanks : blanks + kept;
 }
 
-void print(const std::vector<Row>& rows, const std::vector<Column>& columns, std::vector<std::string>& lines) {
+void print(const std::vector<Row>& rows, const std::vector<Column>& columns,
+           std::vector<std::string>& lines) {
   std::string header;
   for (const Column& column : columns) header += cell(column.title, column.width) + " ";
   lines.push_back(header);
@@ -180,8 +183,8 @@ const std::vector<Column>& client_columns() {
 
 }  // namespace
 
-std::vector<std::string> top_lines(const std::optional<TopSample>& before, const TopSample& now, TopOrder order,
-                                   size_t rows, size_t columns) {
+std::vector<std::string> top_lines(const std::optional<TopSample>& before, const TopSample& now,
+                                   TopOrder order, size_t rows, size_t columns) {
   std::vector<Row> stream_rows = streams(before, now), client_rows = clients(now);
   sort(stream_rows, order);
   sort(client_rows, order);

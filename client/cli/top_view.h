@@ -21,7 +21,7 @@ struct TopSample {
 
 // The lines between two moments, none wider than `columns`, no more than `rows`: what has no room is counted
 // in the last line. Rates are per second between them; without an earlier moment they are left out.
-std::vector<std::string> top_lines(const std::optional<TopSample>& before, const TopSample& now, TopOrder order,
-                                   size_t rows, size_t columns);
+std::vector<std::string> top_lines(const std::optional<TopSample>& before, const TopSample& now,
+                                   TopOrder order, size_t rows, size_t columns);
 
 }  // namespace framering::cli

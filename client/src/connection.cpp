@@ -29,9 +29,16 @@ StreamInfo to_public(proto::StreamInfo&& from) {
   info.client_count = from.client_count;
   for (proto::ClientInfo& client : from.clients) {
     info.clients.push_back({client.pid, client.uid, std::move(client.name), client.leases_held,
-                            client.drops_caused, client.leases_broken});
+                            client.drops_caused, client.leases_broken, client.confirmations_asked});
   }
   return info;
+}
+
+void require_own_process(const internal::ConnectionCore& core) {
+  if (!core.in_own_process()) {
+    throw Error(ErrorCode::forked, "this connection was made by another process",
+                "connect again after fork()");
+  }
 }
 
 }  // namespace
@@ -47,10 +54,7 @@ Connection Connection::connect(const std::string& socket_path, const std::string
 }
 
 std::vector<StreamInfo> Connection::list() {
-  if (!core_->in_own_process()) {
-    throw Error(ErrorCode::forked, "this connection was made by another process",
-                "connect again after fork()");
-  }
+  require_own_process(*core_);
   auto reply = internal::value_or_raise(core_->request(proto::ListRequest{}));
   auto* list = std::get_if<proto::ListReply>(&reply.body);
   if (!list) throw Error(ErrorCode::protocol, "frameringd answered something else");
@@ -59,11 +63,24 @@ std::vector<StreamInfo> Connection::list() {
   return streams;
 }
 
-std::string Connection::metrics() {
-  if (!core_->in_own_process()) {
-    throw Error(ErrorCode::forked, "this connection was made by another process",
-                "connect again after fork()");
+Connection::Verdict Connection::check_policy(uint32_t uid, const std::string& source) {
+  require_own_process(*core_);
+  auto reply = internal::value_or_raise(core_->request(proto::PolicyRequest{uid, source}));
+  auto* verdict = std::get_if<proto::PolicyReply>(&reply.body);
+  if (!verdict) throw Error(ErrorCode::protocol, "frameringd answered something else");
+  return {verdict->allowed, std::move(verdict->reason)};
+}
+
+void Connection::reload() {
+  require_own_process(*core_);
+  const auto reply = internal::value_or_raise(core_->request(proto::ReloadRequest{}));
+  if (!std::holds_alternative<proto::ReloadReply>(reply.body)) {
+    throw Error(ErrorCode::protocol, "frameringd answered something else");
   }
+}
+
+std::string Connection::metrics() {
+  require_own_process(*core_);
   const auto reply = internal::value_or_raise(core_->request(proto::MetricsRequest{}));
   const auto* metrics = std::get_if<proto::MetricsReply>(&reply.body);
   if (!metrics || reply.fds.size() != 1) throw Error(ErrorCode::protocol, "frameringd answered something else");
@@ -71,10 +88,7 @@ std::string Connection::metrics() {
 }
 
 Stream Connection::open(const OpenOptions& options) {
-  if (!core_->in_own_process()) {
-    throw Error(ErrorCode::forked, "this connection was made by another process",
-                "connect again after fork()");
-  }
+  require_own_process(*core_);
   return Stream(std::make_shared<internal::StreamCore>(core_, options));
 }
 

@@ -135,6 +135,15 @@ EpochMapping::~EpochMapping() {
   if (lease_page_) munmap(lease_page_, proto::kLeaseBytes);
 }
 
+proto::Status EpochMapping::ask_confirmation(uint64_t at_ns) {
+  auto answer = connection_->request(proto::ConfirmRequest{stream_id_, at_ns});
+  if (!answer) return answer.error();
+  if (!std::holds_alternative<proto::ConfirmReply>(answer->body)) {
+    return broken_daemon("it answered something else");
+  }
+  return proto::Ok{};
+}
+
 std::optional<uint32_t> EpochMapping::take_lease_index() {
   take_back_leases();
   uint32_t taken = leases_taken_.load(std::memory_order_relaxed);

@@ -42,6 +42,11 @@ bool Stream::is_current() const noexcept {
   return core_->is_current();
 }
 
+std::optional<Frame> Stream::wait_until(uint64_t capture_ns, std::chrono::nanoseconds timeout,
+                                        const std::function<bool()>& on_signal) {
+  return core_->wait_until(capture_ns, deadline_after(timeout), on_signal);
+}
+
 uint64_t Stream::missed() const noexcept {
   return core_->missed();
 }

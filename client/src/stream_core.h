@@ -12,6 +12,7 @@
 #include "client/src/epoch_mapping.h"
 #include "framering/frame.h"
 #include "framering/types.h"
+#include "proto/lease.h"
 #include "proto/shm_layout.h"
 
 namespace framering::internal {
@@ -26,6 +27,7 @@ class StreamCore {
 
   std::optional<Frame> next(uint64_t deadline_ns, const OnSignal& on_signal, uint64_t spin_ns);
   std::optional<Frame> latest(uint64_t deadline_ns, const OnSignal& on_signal);
+  std::optional<Frame> wait_until(uint64_t capture_ns, uint64_t deadline_ns, const OnSignal& on_signal);
   void reopen();
   bool is_current() const;
   void close() noexcept;
@@ -39,17 +41,23 @@ class StreamCore {
   EpochInfo info() const { return mapping()->info(); }
 
  private:
-  enum class Want { kNext, kLatest };
+  // What a call may return: a frame that next() has not returned yet, or the newest one that is confirmed at
+  // this moment.
+  struct Want {
+    bool unseen = false;
+    uint64_t confirmed_ns = 0;
+    uint64_t spin_ns = 0;
+  };
 
   std::shared_ptr<EpochMapping> mapping() const;
   std::shared_ptr<EpochMapping> wakeable() const;  // throws without OpenOptions::wake_fd
   std::shared_ptr<EpochMapping> open_epoch() const;
-  std::optional<Frame> wait_for(Want want, uint64_t deadline_ns, const OnSignal& on_signal, uint64_t spin_ns);
+  std::optional<Frame> wait_for(const Want& want, uint64_t deadline_ns, const OnSignal& on_signal);
   // What is there now, or nothing; follows a superseded epoch. Throws what ends the waiting.
-  std::optional<Frame> take(Want want);
-  std::optional<Frame> lease(proto::FrameRef frame, uint32_t lease_index) const;
+  std::optional<Frame> take(const Want& want);
+  std::optional<Frame> lease(const proto::Newest& chosen, uint32_t lease_index) const;
   // The frame to take, newer than `gone`; none if there is none yet.
-  proto::FrameRef choose(Want want, uint64_t gone, uint64_t now) const;
+  proto::Newest choose(const Want& want, uint64_t gone, uint64_t now) const;
   void follow_or_raise();
   // Returns when take() may find something, or then.
   void watch(const EpochMapping& mapping, uint64_t until_ns) const;

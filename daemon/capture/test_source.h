@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <string_view>
 
 #include "daemon/capture/source.h"
 #include "daemon/frame.h"
@@ -14,9 +13,6 @@ struct TestSourceOptions {
   Geometry geometry;  // BGRX8888
   double fps = 60;
 };
-
-// "test:WIDTHxHEIGHT@FPS"; kInvalidArgument, with the ranges, for anything else.
-proto::Result<TestSourceOptions> parse_test_source(std::string_view name);
 
 proto::Result<std::unique_ptr<Source>> open_test_source(const TestSourceOptions& options);
 

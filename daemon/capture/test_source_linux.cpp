@@ -3,23 +3,18 @@
 
 #include <atomic>
 #include <cerrno>
-#include <charconv>
-#include <cmath>
 #include <optional>
-#include <string>
-#include <system_error>
+#include <utility>
 #include <vector>
 
 #include "daemon/capture/test_pattern.h"
 #include "daemon/capture/test_source.h"
-#include "proto/limits.h"
 #include "proto/unique_fd.h"
 
 namespace framering::daemon {
 
 using proto::Error;
 using proto::ErrorCode;
-using proto::kMaxFps;
 using proto::Ok;
 using proto::Result;
 using proto::Status;
@@ -27,7 +22,6 @@ using proto::UniqueFd;
 
 namespace {
 
-constexpr double kMinFps = 0.01;
 constexpr double kSecondNs = 1e9;
 
 itimerspec every(double period_ns) {
@@ -104,43 +98,7 @@ void TestSource::interrupt() {
   timerfd_settime(timer_.get(), 0, &now, nullptr);
 }
 
-Error bad_name(std::string_view name, const std::string& why) {
-  return {ErrorCode::kInvalidArgument, "source \"" + std::string(name) + "\": " + why,
-          "write test:WIDTHxHEIGHT@FPS, such as test:1920x1080@60"};
-}
-
-// Takes a number and the separator behind it off the front of `text`.
-template <class T>
-bool take(std::string_view& text, T& value, std::string_view separator) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{}) return false;
-  text.remove_prefix(static_cast<size_t>(end - text.data()));
-  if (separator.empty()) return text.empty();
-  if (!text.starts_with(separator)) return false;
-  text.remove_prefix(separator.size());
-  return true;
-}
-
 }  // namespace
-
-Result<TestSourceOptions> parse_test_source(std::string_view name) {
-  constexpr std::string_view kPrefix = "test:";
-  std::string_view text = name;
-  TestSourceOptions options;
-  if (!text.starts_with(kPrefix)) return bad_name(name, "this is no test source");
-  text.remove_prefix(kPrefix.size());
-  if (!take(text, options.geometry.width, "x") || !take(text, options.geometry.height, "@") ||
-      !take(text, options.fps, "")) {
-    return bad_name(name, "this is no size and rate");
-  }
-  if (auto checked = check_geometry(options.geometry); !checked) {
-    return bad_name(name, checked.error().message);
-  }
-  if (!(options.fps >= kMinFps && options.fps <= kMaxFps)) {
-    return bad_name(name, "the rate is 0.01 to " + std::to_string(std::lround(kMaxFps)) + " frames a second");
-  }
-  return options;
-}
 
 Result<std::unique_ptr<Source>> open_test_source(const TestSourceOptions& options) {
   UniqueFd timer(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));

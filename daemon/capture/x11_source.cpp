@@ -31,6 +31,7 @@ class X11Source final : public Source {
   Status bind(const Geometry& geometry, std::span<const Surface> surfaces) override;
   int event_fd() const override { return connection_->fd(); }
   Result<SourceEvents> poll() override;
+  Status sync() override;
   Result<CaptureInfo> capture(size_t surface, Request request) override;
   uint64_t round_trips() const override { return connection_->round_trips(); }
   // Drawing that bypasses the server's damage, such as a GPU's own, is seen by whole frames only.
@@ -89,6 +90,16 @@ Result<SourceEvents> X11Source::poll() {
   if (auto taken = take_events(); !taken) return taken.error();
   return SourceEvents{.changed = watch_.drawn(),
                       .geometry = std::exchange(resized_, false) || watch_.size() != bound_};
+}
+
+// One pixel is asked for, and not less: looking at the root makes the server bring what was drawn to
+// redirected windows onto it, which damages it, before the reply.
+Status X11Source::sync() {
+  const auto cookie =
+      xcb_get_image(connection_->xcb(), XCB_IMAGE_FORMAT_Z_PIXMAP, connection_->root(), 0, 0, 1, 1, ~0u);
+  const XcbPtr<xcb_get_image_reply_t> reply(xcb_get_image_reply(connection_->xcb(), cookie, nullptr));
+  if (!reply) return connection_->gone();
+  return Ok{};
 }
 
 Status X11Source::take_events() {

@@ -18,7 +18,7 @@ from processes import Process, Processes
 ROOT = Path(__file__).parents[2]
 STILL = "test:64x48@0.01"  # its second frame comes 100 s after the first
 MOVING = "test:320x200@60"
-WIDE = "test:1366x768@59.940059940059940"
+WIDE = "test:1366x768@59.94005994005994"
 # Without what would lead a program to another daemon or display than the test's.
 ENV = {
     name: value
@@ -44,7 +44,9 @@ def answers(path: Path) -> bool:
 
 def start_daemon(processes: Processes, path: Path, *arguments: str) -> Process:
     """Returns once it serves the path."""
-    daemon = processes.start("frameringd", ["frameringd", "--memory", "host", "--socket", str(path), *arguments])
+    daemon = processes.start(
+        "frameringd", ["frameringd", "--memory", "host", "--socket", str(path), *arguments]
+    )
     wait_until(lambda: daemon.child.poll() is not None or answers(path))
     if daemon.child.poll() is not None:
         raise daemon.failure("did not start")

@@ -178,5 +178,7 @@ def test_it_leaves_nothing_behind(screen: Screen) -> None:
 
 
 def test_help_tells_the_exit_codes() -> None:
-    text = subprocess.run(["framering", "doctor", "--help"], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run(
+        ["framering", "doctor", "--help"], capture_output=True, text=True, check=True
+    ).stdout
     assert "0 all works, 6 with warnings, 1 something is broken" in text

@@ -79,8 +79,16 @@ def test_version() -> None:
         ("--allow-uid", ["-1", "4294967295", "root"], "it must be 0 to 4294967294"),
         ("--memory", ["gpu", "HOST", ""], "it must be auto, host, cuda[:DEVICE] or cuda-ipc[:DEVICE]"),
         ("--log-level", ["loud", "INFO", ""], "it must be trace, debug, info, warn, error or off"),
-        ("--source", ["", "x" * 257], "it must be 1 to 256 bytes long"),
-        ("--source", ["window", "test", "x" * 256], "there are: screen, test:WIDTHxHEIGHT@FPS"),
+        ("--source", ["x" * 257], "longer than 256 bytes"),
+        ("--source", ["", "window", "test", "x" * 256], "there are: screen, monitor:NAME"),
+        ("--source", ["monitor:", "monitor:0", "monitor:1000"], "monitor:HDMI-1"),
+        ("--source", ["region:", "region:0,0,0x1", "region:1,2,3"], "region:0,0,640x480"),
+        (
+            "--source",
+            ["window:", "window:0x", "window:12", "window:title=(", "window:class="],
+            "window:active",
+        ),
+        ("--linger-ms", ["-1", "3600001", "1s"], "it must be 0 to 3600000"),
         (
             "--source",
             ["test:", "test:64x48", "test:64x48@", "test:64x48@60 ", "test:axb@c"],

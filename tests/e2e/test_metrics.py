@@ -1,4 +1,4 @@
-"""What is counted is what happens, and it is told over the daemon's socket, a Unix socket and a local port."""
+"""What is counted is what happens; it is told over the daemon's socket, a Unix socket and a local port."""
 
 import contextlib
 import http.client
@@ -103,7 +103,16 @@ def test_denials_and_errors_are_counted_by_code(processes: Processes, tmp_path: 
             parent.chmod(parent.stat().st_mode | 0o011)
     start_daemon(processes, path, "--source", STILL)
     client = ROOT / "build/bin/framering"
-    stranger = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", client, "--socket", path, "list")
+    stranger = (
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        client,
+        "--socket",
+        path,
+        "list",
+    )
     before = Metrics.of(path)
     assert run(*stranger).returncode == 1
     with framering.connect(path) as connection:

@@ -110,28 +110,34 @@ def test_it_shows_streams_and_clients_in_80_columns_and_24_rows(socket: Path) ->
         frame.release()
 
 
-def test_keys_sort_and_q_quits_and_leaves_the_terminal_as_it_was(processes: Processes, tmp_path: Path) -> None:
+def test_keys_sort_and_q_quits_and_leaves_the_terminal_as_it_was(
+    processes: Processes, tmp_path: Path
+) -> None:
     path = tmp_path / "socket"
     slow, fast = "test:32x32@5", "test:64x48@60"
     start_daemon(processes, path, "--source", slow, "--source", fast)
-    with framering.connect(path) as connection, connection.open(slow), connection.open(fast):
-        with top(path, "--interval", "0.5") as shown:
+    with (
+        framering.connect(path) as connection,
+        connection.open(slow),
+        connection.open(fast),
+        top(path, "--interval", "0.5") as shown,
+    ):
 
-            def order(screen: list[str]) -> list[str]:
-                return [line.split()[0] for line in screen[3:5]]
+        def order(screen: list[str]) -> list[str]:
+            return [line.split()[0] for line in screen[3:5]]
 
-            shown.wait(lambda lines: order(lines) == [slow, fast])
-            assert not termios.tcgetattr(shown.terminal)[3] & (termios.ECHO | termios.ICANON)
-            shown.key("f")
-            shown.wait(lambda lines: order(lines) == [fast, slow])
-            shown.key("n")
-            shown.wait(lambda lines: order(lines) == [slow, fast])
-            shown.key("?")
-            shown.key("q")
-            assert shown.end() == 0
-            assert shown.output.count(OWN_SCREEN) == shown.output.count(OLD_SCREEN) == 1
-            assert shown.output.rstrip().endswith(OLD_SCREEN)
-            assert termios.tcgetattr(shown.terminal)[3] & (termios.ECHO | termios.ICANON)
+        shown.wait(lambda lines: order(lines) == [slow, fast])
+        assert not termios.tcgetattr(shown.terminal)[3] & (termios.ECHO | termios.ICANON)
+        shown.key("f")
+        shown.wait(lambda lines: order(lines) == [fast, slow])
+        shown.key("n")
+        shown.wait(lambda lines: order(lines) == [slow, fast])
+        shown.key("?")
+        shown.key("q")
+        assert shown.end() == 0
+        assert shown.output.count(OWN_SCREEN) == shown.output.count(OLD_SCREEN) == 1
+        assert shown.output.rstrip().endswith(OLD_SCREEN)
+        assert termios.tcgetattr(shown.terminal)[3] & (termios.ECHO | termios.ICANON)
 
 
 def test_control_c_quits_too(socket: Path) -> None:

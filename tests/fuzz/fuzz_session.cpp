@@ -55,7 +55,8 @@ class Host final : public SessionHost {
                                   .slot_count = proto::kMinSlots,
                                   .slot_bytes = epoch_->pool->slot_bytes()});
     streams_[0]->set_epoch(epoch_);
-    streams_[1]->set_unavailable("unplugged");
+    streams_[1]->set_epoch(epoch_);
+    streams_[2]->set_unavailable("unplugged");
   }
 
   proto::ListReply list() const override {
@@ -70,13 +71,29 @@ class Host final : public SessionHost {
     }
     return reply;
   }
-  proto::Result<Stream*> find_stream(const std::string& source) override {
+  // "late" opens a turn of the loop later.
+  void find_stream(const std::string& source, uint32_t,
+                   std::function<void(proto::Result<std::shared_ptr<Stream>>)> done) override {
     for (const auto& stream : streams_) {
-      if (stream->options().source == source) return stream.get();
+      if (stream->options().source != source) continue;
+      if (source != "late") return done(stream);
+      boost::asio::post(io_, [done = std::move(done), stream] { done(stream); });
+      return;
     }
-    return proto::Error{proto::ErrorCode::kNotFound, "there is no source \"" + source + "\" here", {}};
+    done(proto::Error{proto::ErrorCode::kNotFound, "there is no source \"" + source + "\" here", {}});
   }
   Quota& quota() override { return quota_; }
+  std::string metrics() const override { return "# of nothing\n"; }
+  void count(proto::ErrorCode) override {}
+  proto::Status may_open(const Session&, const std::string& source,
+                         std::optional<proto::MemoryKind> memory) override {
+    if (memory || source != "denied") return proto::Ok{};
+    return proto::Error{proto::ErrorCode::kPermissionDenied, "not this one", {}};
+  }
+  proto::Body explain(const Session&, const proto::PolicyRequest& request) const override {
+    return proto::PolicyReply{request.source != "denied", "so says the policy"};
+  }
+  proto::Body reload(const Session&) override { return proto::ReloadReply{}; }
   void warn(const Session&, const std::string& line) override {
     require(!line.empty(), "a warning says something");
   }
@@ -89,7 +106,7 @@ class Host final : public SessionHost {
     require(bool(ticket), "clients that are gone take no part of the quota");
     auto session = std::make_shared<Session>(
         io_, *this,
-        Session::Peer{{1, kUser, kUser}, std::move(socket), std::move(pidfd), *std::move(ticket)});
+        Session::Peer{{1, kUser, kUser}, {}, std::move(socket), std::move(pidfd), *std::move(ticket)});
     sessions_.emplace(session.get(), session);
     session->start();
   }
@@ -104,7 +121,8 @@ class Host final : public SessionHost {
   boost::asio::io_context io_;
   Quota quota_{kLimits};
   const std::shared_ptr<Epoch> epoch_ = std::make_shared<Epoch>();
-  const std::unique_ptr<Stream> streams_[2] = {*Stream::create({.source = "screen", .slot_count = 3}),
+  const std::shared_ptr<Stream> streams_[3] = {*Stream::create({.source = "screen", .slot_count = 3}),
+                                               *Stream::create({.source = "late", .slot_count = 3}),
                                                *Stream::create({.source = "lost", .slot_count = 3})};
   std::map<const Session*, std::shared_ptr<Session>> sessions_;
 };
@@ -202,7 +220,7 @@ std::vector<std::byte> packet(What what, Steps& steps) {
     case kList:
       return request(proto::ListRequest{});
     case kOpen: {
-      constexpr const char* kSources[] = {"screen", "lost", "nowhere", ""};
+      constexpr const char* kSources[] = {"screen", "lost", "late", "denied"};
       const uint8_t how = steps.byte();
       return request(proto::OpenRequest{kSources[how & 3], static_cast<proto::MemoryKind>(how >> 2 & 7),
                                         static_cast<uint16_t>(steps.byte() % (proto::kMaxLeases + 2)), 30,

@@ -42,9 +42,9 @@ StreamInfo full_stream() {
   stream.published = 0x2122232425262728;
   stream.dropped = 0x3132333435363738;
   stream.client_count = 0x41424344;
-  stream.clients = {
-      {0x51525354, 0x61626364, "trainer \u00e9", 0x7172, 0x8182838485868788, 0x9192939495969798},
-      {1, 2, "viewer", 3, 4, 5}};
+  stream.clients = {{0x51525354, 0x61626364, "trainer \u00e9", 0x7172, 0x8182838485868788, 0x9192939495969798,
+                     0xa1a2a3a4a5a6a7a8},
+                    {1, 2, "viewer", 3, 4, 5, 6}};
   return stream;
 }
 
@@ -76,9 +76,15 @@ const std::vector<Sample>& samples() {
                      std::vector<std::byte>(64, std::byte{0x63})}}},
       {"close_request", {7, CloseRequest{0x51525354}}},
       {"close_reply", {8, CloseReply{}}},
-      {"metrics_request", {10, MetricsRequest{}}},
-      {"metrics_reply", {11, MetricsReply{0x61626364}}},
+      {"metrics_request", {20, MetricsRequest{}}},
+      {"metrics_reply", {21, MetricsReply{0x616263}}},
+      {"policy_request", {22, PolicyRequest{0x71727374, "window:active"}}},
+      {"policy_reply", {23, PolicyReply{true, "rule 1 (line 3) allows user 7 screen"}}},
+      {"reload_request", {24, ReloadRequest{}}},
+      {"reload_reply", {25, ReloadReply{}}},
       {"error", {9, Error{ErrorCode::kQuotaExceeded, "too many clients", "close what is not needed"}}},
+      {"confirm_request", {10, ConfirmRequest{0x61626364, 0x7172737475767778}}},
+      {"confirm_reply", {11, ConfirmReply{}}},
   };
   return all;
 }

@@ -65,12 +65,14 @@ TEST_F(ConfigTest, NothingSaidIsTheDefault) {
   EXPECT_EQ(config.slots, 6u);
   EXPECT_EQ(config.max_fps, std::nullopt);
   EXPECT_EQ(config.lease_ms, 1000u);
+  EXPECT_EQ(config.linger_ms, 2000u);
   EXPECT_EQ(config.log_level, "info");
   EXPECT_THAT(config.allow_uids, IsEmpty());
   EXPECT_EQ(config.quota.clients, 1024u);
   EXPECT_EQ(config.quota.clients_per_uid, 512u);
   EXPECT_EQ(config.quota.streams_per_uid, 1024u);
   EXPECT_EQ(config.quota.leases_per_uid, 2048u);
+  EXPECT_EQ(config.quota.sources_per_uid, 16u);
   EXPECT_EQ(config.quota.connects_per_second, 500u);
 }
 
@@ -79,7 +81,7 @@ TEST_F(ConfigTest, EveryOptionOfTheCommandLineCounts) {
       config_of({"--socket",    "/run/x", "--source",    "screen",   "--source",    "test:64x48@30",
                  "--display",   ":7",     "--memory",    "cuda-ipc", "--slots",     "9",
                  "--max-fps",   "29.97",  "--lease-ms",  "250",      "--allow-uid", "1000",
-                 "--allow-uid", "1001",   "--log-level", "debug"});
+                 "--allow-uid", "1001",   "--log-level", "debug",    "--linger-ms", "0"});
   EXPECT_EQ(config.socket, "/run/x");
   EXPECT_THAT(config.sources, ElementsAre("screen", "test:64x48@30"));
   EXPECT_EQ(config.display, ":7");
@@ -89,6 +91,7 @@ TEST_F(ConfigTest, EveryOptionOfTheCommandLineCounts) {
   EXPECT_EQ(config.lease_ms, 250u);
   EXPECT_THAT(config.allow_uids, ElementsAre(1000, 1001));
   EXPECT_EQ(config.log_level, "debug");
+  EXPECT_EQ(config.linger_ms, 0u);
 }
 
 TEST_F(ConfigTest, EveryKeyOfTheFileCounts) {
@@ -100,6 +103,7 @@ TEST_F(ConfigTest, EveryKeyOfTheFileCounts) {
     slots = 3
     max_fps = 0
     lease_ms = 60000
+    linger_ms = 3600000
     log_level = "off"
     allow_uids = [33, 0]
     [quota]
@@ -107,6 +111,7 @@ TEST_F(ConfigTest, EveryKeyOfTheFileCounts) {
     clients_per_uid = 2
     streams_per_uid = 3
     leases_per_uid = 4
+    sources_per_uid = 5
     connects_per_second = 1000000
   )");
   EXPECT_EQ(config.socket, "/run/y");
@@ -116,12 +121,14 @@ TEST_F(ConfigTest, EveryKeyOfTheFileCounts) {
   EXPECT_EQ(config.slots, 3u);
   EXPECT_EQ(config.max_fps, 0.0);
   EXPECT_EQ(config.lease_ms, 60000u);
+  EXPECT_EQ(config.linger_ms, 3'600'000u);
   EXPECT_EQ(config.log_level, "off");
   EXPECT_THAT(config.allow_uids, ElementsAre(33, 0));
   EXPECT_EQ(config.quota.clients, 1u);
   EXPECT_EQ(config.quota.clients_per_uid, 2u);
   EXPECT_EQ(config.quota.streams_per_uid, 3u);
   EXPECT_EQ(config.quota.leases_per_uid, 4u);
+  EXPECT_EQ(config.quota.sources_per_uid, 5u);
   EXPECT_EQ(config.quota.connects_per_second, 1'000'000u);
 }
 
@@ -167,9 +174,12 @@ TEST_F(ConfigTest, ValuesOutOfRangeAreRefusedWithTheirRange) {
             "log_level is \"loud\": it must be trace, debug, info, warn, error or off");
   EXPECT_EQ(refusal({"--allow-uid", "-1"}), "allow_uid is -1: it must be 0 to 4294967294");
   EXPECT_EQ(refusal({"--allow-uid", "4294967295"}), "allow_uid is 4294967295: it must be 0 to 4294967294");
-  EXPECT_THAT(refusal({"--source", ""}), HasSubstr("1 to 256 bytes long"));
-  EXPECT_THAT(refusal({"--source", std::string(257, 'x').c_str()}), HasSubstr("1 to 256 bytes long"));
+  EXPECT_THAT(refusal({"--source", ""}), HasSubstr("there is no such kind of source"));
+  EXPECT_THAT(refusal({"--source", std::string(257, 'x').c_str()}), HasSubstr("longer than 256 bytes"));
   EXPECT_EQ(refusal({"--source", "screen", "--source", "screen"}), "source screen is named twice");
+  EXPECT_EQ(refusal({"--source", "test:1x1@1", "--source", "test:1x1@1.0"}),
+            "source test:1x1@1 is named twice");
+  EXPECT_THAT(refusal({"--linger-ms", "3600001"}), HasSubstr("0 to 3600000"));
 }
 
 TEST_F(ConfigTest, MoreSourcesThanAListCanHoldAreRefused) {

@@ -105,13 +105,14 @@ TEST_F(MemoryChoiceTest, TheCommandLinesMemoryHoldsForAllStreamsAndItsSourcesRep
 TEST_F(MemoryChoiceTest, MistakesInAStreamAreFoundWithTheirPlace) {
   const std::pair<const char*, const char*> cases[] = {
       {"[[stream]]\nmemory = \"cuda\"", ":1:1: stream: it needs a source"},
-      {"[[stream]]\nsource = \"x\"\nmemory = \"gpu\"", ":3:10: memory: memory is \"gpu\""},
+      {"[[stream]]\nsource = \"x\"", ":2:10: source: source \"x\": there is no such kind"},
+      {"[[stream]]\nsource = \"screen\"\nmemory = \"gpu\"", ":3:10: memory: memory is \"gpu\""},
       {"[[stream]]\nsource = 5", ":2:10: source: this must be a string"},
       {"[[stream]]\nsource = \"x\"\nmemori = \"host\"",
        ":3:1: unknown key \"memori\"; did you mean \"memory\"?"},
       {"[stream]\nsource = \"x\"", ":1:1: stream: these must be tables in double brackets"},
       {"stream = [1]", "stream: these must be tables in double brackets"},
-      {"sources = [\"x\"]\n[[stream]]\nsource = \"x\"", "source x is named twice"},
+      {"sources = [\"screen\"]\n[[stream]]\nsource = \"screen\"", "source screen is named twice"},
   };
   for (const auto& [text, expected] : cases) {
     const auto config = read(text);

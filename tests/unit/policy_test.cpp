@@ -41,7 +41,8 @@ TEST(PatternTest, MatchesAsARegularExpressionWould) {
   for (int i = 0; i < 5'000; ++i) {
     const std::string pattern = text("ab*", 7), subject = text("abc", 9);
     const std::regex same(std::regex_replace(pattern, std::regex("\\*"), ".*"));
-    EXPECT_EQ(matches_pattern(pattern, subject), std::regex_match(subject, same)) << pattern << " " << subject;
+    EXPECT_EQ(matches_pattern(pattern, subject), std::regex_match(subject, same))
+        << pattern << " " << subject;
   }
 }
 
@@ -54,9 +55,10 @@ TEST(PolicyTest, WithoutARuleOnlyRootAndTheDaemonsUserMayAttach) {
 }
 
 TEST(PolicyTest, TheFirstRuleThatIsForSomebodyDecides) {
-  const Policy policy(kOwn, {{.uids = {{1000}}, .sources = {}, .name = "rule 1"},
-                             {.gids = {{50, 51}}, .sources = {"screen", "test:*"}, .name = "rule 2"},
-                             {.exe = "/opt/*", .sources = {"*"}, .memory = {MemoryKind::kCuda}, .name = "rule 3"}});
+  const Policy policy(kOwn,
+                      {{.uids = {{1000}}, .sources = {}, .name = "rule 1"},
+                       {.gids = {{50, 51}}, .sources = {"screen", "test:*"}, .name = "rule 2"},
+                       {.exe = "/opt/*", .sources = {"*"}, .memory = {MemoryKind::kCuda}, .name = "rule 3"}});
   EXPECT_FALSE(policy.may_attach({.uid = 1000, .gids = {50}}).allowed) << "a rule may deny";
   EXPECT_TRUE(policy.may_open({.uid = 1001, .gids = {7, 51}}, "test:1x1@1", kHost).allowed);
   const Verdict other = policy.may_open({.uid = 1001, .gids = {50}}, "window:7", kHost);
@@ -70,7 +72,8 @@ TEST(PolicyTest, TheFirstRuleThatIsForSomebodyDecides) {
 }
 
 TEST(PolicyTest, AllThatARuleAsksForMustHold) {
-  const Policy policy(kOwn, {{.uids = {{1, 2}}, .gids = {{9}}, .exe = "*/agent", .sources = {"*"}, .name = "r"}});
+  const Policy policy(kOwn,
+                      {{.uids = {{1, 2}}, .gids = {{9}}, .exe = "*/agent", .sources = {"*"}, .name = "r"}});
   EXPECT_TRUE(policy.may_attach({.uid = 2, .gids = {9}, .exe = "/bin/agent"}).allowed);
   EXPECT_FALSE(policy.may_attach({.uid = 3, .gids = {9}, .exe = "/bin/agent"}).allowed);
   EXPECT_FALSE(policy.may_attach({.uid = 2, .gids = {8}, .exe = "/bin/agent"}).allowed);
@@ -96,8 +99,9 @@ TEST(PolicyTest, NobodyGetsInByARuleForOthers) {
     }
     const Policy policy(kOwn, rules);
     const Subject adversary{.uid = 1000 + number(8), .gids = {0, kOwn}, .exe = "/usr/bin/agent"};
-    const bool is_named = std::ranges::any_of(
-        rules, [&](const auto& rule) { return std::ranges::find(*rule.uids, adversary.uid) != rule.uids->end(); });
+    const bool is_named = std::ranges::any_of(rules, [&](const auto& rule) {
+      return std::ranges::find(*rule.uids, adversary.uid) != rule.uids->end();
+    });
     EXPECT_EQ(policy.may_open(adversary, "screen", kHost).allowed, is_named);
   }
 }

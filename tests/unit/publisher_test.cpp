@@ -14,9 +14,10 @@ using testing::soon;
 
 class PublisherTest : public ::testing::Test {
  protected:
-  proto::LeasePage& add_reader() {
+  proto::LeasePage& add_reader(uint64_t asked_ns = 0) {
     auto reader = Reader::create({});
     EXPECT_TRUE(reader);
+    (*reader)->asked_ns = asked_ns;
     table_.add(*reader);
     return *(*reader)->page();
   }
@@ -52,6 +53,22 @@ TEST_F(PublisherTest, AReaderThatWaitsOnceIsWokenOnceByAnyNumberOfNotifications)
   for (int i = 0; i < 10'000; ++i) publisher_->notify();
   publisher_->stop();
   EXPECT_EQ(page.wake_word.load(), 1u);
+}
+
+TEST_F(PublisherTest, AConfirmationWakesOnlyWhoAskedForIt) {
+  proto::LeasePage& indifferent = add_reader();
+  proto::LeasePage& early = add_reader(100);
+  proto::LeasePage& late = add_reader(200);
+  for (proto::LeasePage* page : {&indifferent, &early, &late}) page->waiting.store(1);
+  publisher_->notify_confirmed(150);
+  ASSERT_TRUE(soon([&] { return early.waiting.load() == 0; }));
+  early.waiting.store(1);
+  publisher_->notify_confirmed(200);
+  ASSERT_TRUE(soon([&] { return late.waiting.load() == 0; }));
+  EXPECT_EQ(indifferent.wake_word.load(), 0u);
+  EXPECT_EQ(early.wake_word.load(), 1u) << "it was answered before";
+  publisher_->notify();
+  EXPECT_TRUE(soon([&] { return indifferent.wake_word.load() == 1 && early.wake_word.load() == 2; }));
 }
 
 TEST_F(PublisherTest, StoppingWakesWhoeverWaits) {

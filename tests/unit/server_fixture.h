@@ -116,6 +116,7 @@ class ServerTest : public ::testing::Test {
   // Before start().
   Stream& add_stream(const std::string& source) {
     streams_.push_back(*Stream::create({.source = source, .slot_count = 8, .lease_ms = 250, .max_fps = 0}));
+    registry_.add(streams_.back(), nullptr);
     return *streams_.back();
   }
   static std::shared_ptr<Epoch> make_epoch(uint64_t number = 1) {
@@ -129,10 +130,10 @@ class ServerTest : public ::testing::Test {
                                  .slot_bytes = epoch->pool->slot_bytes()});
     return epoch;
   }
-  void start(const Server::Options& options = {}) {
-    std::vector<Stream*> streams;
-    for (const auto& stream : streams_) streams.push_back(stream.get());
-    server_ = std::make_unique<Server>(io_, *Listener::open(path_), std::move(streams), options);
+  void start(const Server::Options& options = {}, const QuotaLimits& limits = {}) {
+    server_.reset();
+    quota_.emplace(limits);
+    server_ = std::make_unique<Server>(io_, *Listener::open(path_), registry_, *quota_, options);
     server_->start();
   }
 
@@ -166,7 +167,15 @@ class ServerTest : public ::testing::Test {
   testing::TempFolder folder_;
   const std::string path_ = folder_.file("socket");
   boost::asio::io_context io_;
-  std::vector<std::unique_ptr<Stream>> streams_;
+  std::vector<std::shared_ptr<Stream>> streams_;
+  std::optional<Quota> quota_;
+  // What is not added cannot be captured.
+  StreamRegistry registry_{
+      io_,
+      [](const SourceName& name) -> proto::Result<StreamRegistry::Parts> {
+        return Error{ErrorCode::kNotFound, "there is no source " + name.text() + " here", "there is another"};
+      },
+      StreamRegistry::Options{}};
   std::unique_ptr<Server> server_;
 };
 

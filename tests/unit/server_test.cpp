@@ -42,7 +42,7 @@ TEST_F(ForeignUserTest, AnotherUserIsRefusedAndToldHowToBeLetIn) {
 
 TEST_F(ForeignUserTest, AnAllowedUserIsServedAndListedAsWhoItIs) {
   server_.reset();
-  start({.quota = {}, .allow_uids = {7, kForeigner}});
+  start({.allow_uids = {7, kForeigner}});
   Peer peer = connect(kForeigner);
   peer.greet("foreigner").open(kSource);
   const auto list = peer.ask<ListReply>(ListRequest{});
@@ -70,7 +70,7 @@ TEST_F(ForeignUserTest, RootMayAttachToEverybodysDaemonAndEverybodyToHisOwn) {
 
 TEST_F(ForeignUserTest, OneUserAtHisLimitsDoesNotKeepAnotherOut) {
   server_.reset();
-  start({.quota = {.clients_per_uid = 2, .streams_per_uid = 1}, .allow_uids = {kForeigner}});
+  start({.allow_uids = {kForeigner}}, {.clients_per_uid = 2, .streams_per_uid = 1});
   Peer first = connect(kForeigner);
   Peer second = connect(kForeigner);
   first.greet().open(kSource);
@@ -80,7 +80,7 @@ TEST_F(ForeignUserTest, OneUserAtHisLimitsDoesNotKeepAnotherOut) {
 }
 
 TEST_F(AdmissionTest, MoreClientsThanAUserMayHaveAreRefusedUntilOneLeaves) {
-  start({.quota = {.clients_per_uid = 2}, .allow_uids = {}});
+  start({}, {.clients_per_uid = 2});
   Peer first = connect();
   Peer second = connect();
   first.greet();
@@ -93,7 +93,7 @@ TEST_F(AdmissionTest, MoreClientsThanAUserMayHaveAreRefusedUntilOneLeaves) {
 }
 
 TEST_F(AdmissionTest, WhoConnectsTooOftenIsToldSoAndMayComeBackLater) {
-  start({.quota = {.connects_per_second = 1}, .allow_uids = {}});
+  start({}, {.connects_per_second = 1});
   // A refused client is told at once; to one that is let in nothing is said yet.
   std::deque<Peer> peers;
   const auto refused = [&] {
@@ -107,7 +107,7 @@ TEST_F(AdmissionTest, WhoConnectsTooOftenIsToldSoAndMayComeBackLater) {
 }
 
 TEST_F(AdmissionTest, OpenStreamsAndLeasesOfAUserAreLimitedOverAllHisClients) {
-  start({.quota = {.streams_per_uid = 3, .leases_per_uid = 10}, .allow_uids = {}});
+  start({}, {.streams_per_uid = 3, .leases_per_uid = 10});
   Peer first = connect();
   Peer second = connect();
   first.greet();

@@ -15,7 +15,7 @@ using proto::ErrorCode;
 
 class StreamTest : public ::testing::Test {
  protected:
-  static std::unique_ptr<Stream> make_stream(double max_fps = 60) {
+  static std::shared_ptr<Stream> make_stream(double max_fps = 60) {
     return *Stream::create({.source = "test:8x8@1", .slot_count = 3, .max_fps = max_fps});
   }
   static std::shared_ptr<Epoch> make_epoch(uint64_t number = 1) {

@@ -12,43 +12,9 @@
 namespace framering::daemon {
 namespace {
 
-using testing::HasSubstr;
-
 bool readable(const Source& source, int timeout_ms) {
   pollfd fd{source.event_fd(), POLLIN, 0};
   return poll(&fd, 1, timeout_ms) == 1;
-}
-
-TEST(TestSourceName, SizeAndRateAreTaken) {
-  const auto options = parse_test_source("test:1920x1080@59.94");
-  ASSERT_TRUE(options) << options.error().text();
-  EXPECT_EQ(options->geometry, (Geometry{1920, 1080, PixelFormat::kBgrx8888}));
-  EXPECT_DOUBLE_EQ(options->fps, 59.94);
-  EXPECT_TRUE(parse_test_source("test:1x1@1000"));
-  EXPECT_TRUE(parse_test_source("test:32767x32767@0.01"));
-}
-
-TEST(TestSourceName, AnythingElseIsRefusedWithTheRange) {
-  const auto refusal = [](std::string_view name) {
-    const auto options = parse_test_source(name);
-    EXPECT_FALSE(options) << name;
-    if (options) return std::string();
-    EXPECT_EQ(options.error().code, proto::ErrorCode::kInvalidArgument);
-    EXPECT_THAT(options.error().text(), HasSubstr(std::string(name)));
-    return options.error().text();
-  };
-  for (const char* name :
-       {"", "test", "test:", "test:640x480", "test:640x480@", "test:640@60", "test:x480@60",
-        "test:640x480@60fps", "test:640x480@60 ", "test: 640x480@60", "tset:640x480@60", "test:-1x480@60",
-        "test:99999999999x480@60", "test:640x480@1e999"}) {
-    EXPECT_THAT(refusal(name), HasSubstr("test:WIDTHxHEIGHT@FPS"));
-  }
-  EXPECT_THAT(refusal("test:0x480@60"), HasSubstr("1 to 32767"));
-  EXPECT_THAT(refusal("test:640x32768@60"), HasSubstr("1 to 32767"));
-  for (const char* name : {"test:640x480@0", "test:640x480@1000.5", "test:640x480@-1", "test:640x480@nan",
-                           "test:640x480@inf", "test:640x480@0.001"}) {
-    EXPECT_THAT(refusal(name), HasSubstr("0.01 to 1000"));
-  }
 }
 
 class TestSourceTest : public testing::Test {

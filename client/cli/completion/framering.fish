@@ -6,7 +6,7 @@ function __framering_sources
   end
   framering $socket list 2>/dev/null | awk 'NR > 1 && !/^ / {print $1}'
 end
-set -l commands list grab watch stats top doctor completion
+set -l commands list grab watch stats top doctor policy reload completion
 complete -c framering -f
 complete -c framering -l socket -r -F -d 'The socket of the daemon'
 complete -c framering -s h -l help -d 'Help'
@@ -17,6 +17,8 @@ complete -c framering -n "not __fish_seen_subcommand_from $commands" -a watch -d
 complete -c framering -n "not __fish_seen_subcommand_from $commands" -a stats -d 'What the daemon has counted'
 complete -c framering -n "not __fish_seen_subcommand_from $commands" -a top -d 'Streams and clients, live'
 complete -c framering -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'What works here and what does not'
+complete -c framering -n "not __fish_seen_subcommand_from $commands" -a policy -d 'What the policy allows'
+complete -c framering -n "not __fish_seen_subcommand_from $commands" -a reload -d 'Read the configuration again'
 complete -c framering -n "not __fish_seen_subcommand_from $commands" -a completion -d 'Print a completion script'
 complete -c framering -n '__fish_seen_subcommand_from grab watch' -a '(__framering_sources)'
 complete -c framering -n '__fish_seen_subcommand_from list grab watch stats doctor' -l json -d 'JSON'
@@ -26,4 +28,7 @@ complete -c framering -n '__fish_seen_subcommand_from watch' -l mode -x -a 'late
 complete -c framering -n '__fish_seen_subcommand_from watch' -l duration -x -d 'Seconds'
 complete -c framering -n '__fish_seen_subcommand_from top' -l interval -x -d 'Seconds'
 complete -c framering -n '__fish_seen_subcommand_from top' -l count -x -d 'How often'
+complete -c framering -n '__fish_seen_subcommand_from policy; and not __fish_seen_subcommand_from check' -a check
+complete -c framering -n '__fish_seen_subcommand_from policy' -l uid -x -d 'For whom'
+complete -c framering -n '__fish_seen_subcommand_from check' -a '(__framering_sources)'
 complete -c framering -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'

@@ -8,7 +8,7 @@ _framering() {
   local context state line socket
   local -A opt_args
   local -a common=('--socket=[the socket of the daemon]:path:_files' '(-h --help)'{-h,--help}'[help]')
-  _arguments -C $common '--version[version]' '1:command:(list grab watch stats top doctor completion)' '*::argument:->arguments'
+  _arguments -C $common '--version[version]' '1:command:(list grab watch stats top doctor policy reload completion)' '*::argument:->arguments'
   [[ $state == arguments ]] || return
   socket=${(Q)opt_args[--socket]}
   case $line[1] in
@@ -19,6 +19,8 @@ _framering() {
         '--json[a JSON object a line]' '1:source:_framering_sources' ;;
     stats | doctor) _arguments $common '--json[one JSON object]' ;;
     top) _arguments $common '--interval=[seconds]:seconds' '--count=[how often]:number' ;;
+    policy) _arguments $common '--uid=[for whom]:uid' '1:command:(check)' '2:source:_framering_sources' ;;
+    reload) _arguments $common ;;
     completion) _arguments $common '1:shell:(bash zsh fish)' ;;
   esac
 }

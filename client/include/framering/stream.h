@@ -45,6 +45,16 @@ class FRAMERING_API Stream {
   std::optional<Frame> latest(std::chrono::nanoseconds timeout = std::chrono::seconds(5),
                               const std::function<bool()>& on_signal = {});
 
+  // The newest frame, once it shows the source as it was at `capture_ns` (CLOCK_MONOTONIC) or later: after an
+  // action at that moment, a frame with its effect. Frame::confirmed_ns() is the proof. A frame that was
+  // captured after the moment comes by itself; an unchanged source is not captured again but asked, through
+  // the daemon, whether it has changed. A change that is held back by a rate cap is captured as soon as the
+  // daemon's own max_fps allows. Waits up to `timeout`, for a moment in the future too; with none it takes
+  // what is known already and asks nobody. Throws, and moves next(), as latest() does.
+  std::optional<Frame> wait_until(uint64_t capture_ns,
+                                  std::chrono::nanoseconds timeout = std::chrono::seconds(5),
+                                  const std::function<bool()>& on_signal = {});
+
   // Published frames that next() skipped (Mode::latest) or came too late for (Mode::every).
   uint64_t missed() const noexcept;
 

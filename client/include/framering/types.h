@@ -41,6 +41,7 @@ struct ClientInfo {
   uint32_t leases_held = 0;
   uint64_t drops_caused = 0;   // frames that found no slot while this client held one
   uint64_t leases_broken = 0;  // taken back after the guarantee
+  uint64_t confirmations_asked = 0;
 };
 
 struct StreamInfo {

@@ -25,6 +25,10 @@ inline constexpr char kCapture[] =
     "When the capture was requested, in time.monotonic_ns(): no pixel is older.";
 inline constexpr char kCaptureDone[] = "When the pixels were complete, in time.monotonic_ns().";
 inline constexpr char kPublished[] = "When readers could first see the frame, in time.monotonic_ns().";
+inline constexpr char kConfirmed[] =
+    R"(Until when the source was known to show this frame when it was taken, in time.monotonic_ns().
+
+At least capture_ns; later where the daemon has confirmed that nothing changed.)";
 inline constexpr char kDamage[] = R"(What changed since the frame with the sequence before this one.
 
 Covers every changed pixel.)";
@@ -136,6 +140,15 @@ Raises TimeoutError, StreamEnded, StreamClosed, Disconnected, LeaseLimit.)";
 inline constexpr char kLatest[] = R"(The newest frame, returned before or not.
 
 Waits, timeout seconds at most, only while the stream has none. Raises as next() does.)";
+inline constexpr char kWaitUntil[] =
+    R"(The newest frame, once it shows the source as it was at capture_ns or later.
+
+capture_ns is a time.monotonic_ns(); None: now. After an action at that moment it is a frame with its
+effect, and Frame.confirmed_ns proves it. A frame that was captured after the moment comes by itself;
+an unchanged source is not captured again but asked, through the daemon, whether it has changed. A
+change that is held back by a rate cap is captured as soon as the daemon's own max_fps allows. Waits,
+timeout seconds at most, for a moment in the future too; with 0 it takes what is known already and
+asks nobody. Raises as next() does.)";
 inline constexpr char kIterate[] = R"(next() without a timeout.
 
 close() stops the iteration; StreamEnded and Disconnected are raised.)";

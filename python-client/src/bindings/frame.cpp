@@ -29,7 +29,8 @@ FrameInfo::FrameInfo(const Frame& frame, bool is_writable)
       writable(is_writable),
       capture_ns(frame.capture_ns()),
       capture_done_ns(frame.capture_done_ns()),
-      published_ns(frame.published_ns()) {}
+      published_ns(frame.published_ns()),
+      confirmed_ns(frame.confirmed_ns()) {}
 
 PyFrame::PyFrame(Frame frame, bool writable) : info_(frame, writable), lease_(std::move(frame)) {}
 
@@ -97,6 +98,7 @@ void bind_facts(nb::class_<PyFrame>& frame) {
       .def_prop_ro("capture_ns", fact<&FrameInfo::capture_ns>(), docs::kCapture)
       .def_prop_ro("capture_done_ns", fact<&FrameInfo::capture_done_ns>(), docs::kCaptureDone)
       .def_prop_ro("published_ns", fact<&FrameInfo::published_ns>(), docs::kPublished)
+      .def_prop_ro("confirmed_ns", fact<&FrameInfo::confirmed_ns>(), docs::kConfirmed)
       .def_prop_ro(
           "format", [](const PyFrame& self) { return name(self.info().format); },
           nb::for_getter(nb::sig("def format(self) -> framering._types.PixelFormat")), docs::kFormat)

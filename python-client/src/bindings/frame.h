@@ -23,7 +23,7 @@ struct FrameInfo {
   Memory memory;
   int device;     // CUDA's number; -1 for host memory
   bool writable;  // device memory as open(writable=True) maps it
-  uint64_t capture_ns, capture_done_ns, published_ns;
+  uint64_t capture_ns, capture_done_ns, published_ns, confirmed_ns;
 };
 
 // The Python object's own hold of a lease, and the facts about the picture. Every member needs the GIL.

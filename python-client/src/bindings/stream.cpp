@@ -65,6 +65,15 @@ PyFrame PyStream::latest(std::optional<double> timeout) {
   });
 }
 
+PyFrame PyStream::wait_until(std::optional<uint64_t> capture_ns, std::optional<double> timeout) {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  const uint64_t at_ns = capture_ns.value_or(
+      static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count()));
+  return take(to_timeout(timeout), [this, at_ns](auto limit, const std::function<bool()>& on_signal) {
+    return stream_.wait_until(at_ns, limit, on_signal);
+  });
+}
+
 void PyStream::reopen() {
   check_open();
   const GilReleased released;
@@ -106,6 +115,8 @@ void bind_frames(nb::class_<PyStream>& stream) {
       .def("next", &PyStream::next, nb::arg("timeout") = nb::none(), nb::kw_only(), nb::arg("spin_us") = 0,
            docs::kNext)
       .def("latest", &PyStream::latest, nb::arg("timeout") = 5.0, docs::kLatest)
+      .def("wait_until", &PyStream::wait_until, nb::arg("capture_ns") = nb::none(), nb::arg("timeout") = 5.0,
+           docs::kWaitUntil)
       .def(
           "__iter__", [](nb::handle self) { return nb::borrow(self); },
           nb::sig("def __iter__(self) -> Stream"))

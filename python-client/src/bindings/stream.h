@@ -4,6 +4,7 @@
 #include <nanobind/nanobind.h>
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <utility>
 
@@ -24,6 +25,7 @@ class PyStream {
   // handler raised.
   PyFrame next(std::optional<double> timeout, int64_t spin_us);
   PyFrame latest(std::optional<double> timeout);
+  PyFrame wait_until(std::optional<uint64_t> capture_ns, std::optional<double> timeout);
 
   void reopen();
   void close();

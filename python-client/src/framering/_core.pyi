@@ -56,6 +56,14 @@ class Frame:
         """When readers could first see the frame, in time.monotonic_ns()."""
 
     @property
+    def confirmed_ns(self) -> int:
+        """
+        Until when the source was known to show this frame when it was taken, in time.monotonic_ns().
+
+        At least capture_ns; later where the daemon has confirmed that nothing changed.
+        """
+
+    @property
     def format(self) -> framering._types.PixelFormat:
         """
         Named by the order of the bytes in memory; packed formats by their little-endian word.
@@ -232,6 +240,18 @@ class Stream:
         Waits, timeout seconds at most, only while the stream has none. Raises as next() does.
         """
 
+    def wait_until(self, capture_ns: int | None = None, timeout: float | None = 5.0) -> Frame:
+        """
+        The newest frame, once it shows the source as it was at capture_ns or later.
+
+        capture_ns is a time.monotonic_ns(); None: now. After an action at that moment it is a frame with its
+        effect, and Frame.confirmed_ns proves it. A frame that was captured after the moment comes by itself;
+        an unchanged source is not captured again but asked, through the daemon, whether it has changed. A
+        change that is held back by a rate cap is captured as soon as the daemon's own max_fps allows. Waits,
+        timeout seconds at most, for a moment in the future too; with 0 it takes what is known already and
+        asks nobody. Raises as next() does.
+        """
+
     def __iter__(self) -> Stream: ...
 
     def __next__(self) -> Frame:
@@ -257,11 +277,19 @@ class Stream:
 
     @property
     def max_leases(self) -> int:
-        """Frames that may be held at the same time."""
+        """
+        Frames that may be held at the same time.
+
+        1 to 16, and no more than the stream's slots less 3, or 2: the daemon refuses more.
+        """
 
     @property
     def lease_ms(self) -> int:
-        """Milliseconds for which a frame is guaranteed to stay as it is."""
+        """
+        Milliseconds for which a frame is guaranteed to stay as it is.
+
+        What all streams of a process hold of one source beyond its slots less 3 is not guaranteed.
+        """
 
     @property
     def width(self) -> int:

@@ -41,7 +41,8 @@ class ClientInfo:
     """A process that reads a stream.
 
     ``drops_caused`` counts frames that found no free slot while this client held one, ``leases_broken``
-    the leases that were taken back from it after the guaranteed time.
+    the leases that were taken back from it after the guaranteed time, and ``confirmations_asked`` how often
+    ``Stream.wait_until()`` had to ask.
     """
 
     pid: int
@@ -50,6 +51,7 @@ class ClientInfo:
     leases_held: int
     drops_caused: int
     leases_broken: int
+    confirmations_asked: int
 
 
 @dataclass(frozen=True, slots=True)
