@@ -2,22 +2,13 @@
 #include <sys/syslog.h>
 #include <systemd/sd-journal.h>
 
-#include <cstdlib>
 #include <string>
 #include <utility>
 
 #include "daemon/access_log.h"
+#include "daemon/journal.h"
 
 namespace framering::daemon {
-
-namespace {
-
-bool writes_to_the_journal() {
-  const char* stream = std::getenv("JOURNAL_STREAM");
-  return stream && *stream;
-}
-
-}  // namespace
 
 void AccessLog::write(const Access& access, const proto::PeerCredentials& peer, const Subject& subject,
                       uint64_t now_ns) {
@@ -30,7 +21,7 @@ void AccessLog::write(const Access& access, const proto::PeerCredentials& peer, 
   const std::string line = std::string(access.allowed ? "attached" : "denied") + " client " +
                            std::to_string(peer.pid) + " of user " + std::to_string(peer.uid) + ": " + what +
                            ": " + access.reason;
-  if (!writes_to_the_journal()) {
+  if (!stderr_is_the_journal()) {
     spdlog::log(level, "{}", line);
     return;
   }

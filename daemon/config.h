@@ -40,6 +40,7 @@ struct Config {
   std::optional<double> max_fps;  // unset: 60, or a test source's own rate; 0 = no cap
   uint32_t lease_ms = proto::kDefaultLeaseMs;
   uint32_t linger_ms = proto::kDefaultLingerMs;  // of streams that are not in `sources`, without a reader
+  std::optional<uint32_t> exit_when_idle_s;      // unset: never
   std::string log_level = "info";
   std::vector<uint32_t> allow_uids;  // who may attach besides the daemon's own user and root
   std::vector<PolicyRule> rules;     // [[policy]], before allow_uids
@@ -71,6 +72,7 @@ proto::Status set_slots(Config& config, int64_t slots);
 proto::Status set_max_fps(Config& config, double fps);
 proto::Status set_lease_ms(Config& config, int64_t lease_ms);
 proto::Status set_linger_ms(Config& config, int64_t linger_ms);
+proto::Status set_exit_when_idle(Config& config, int64_t seconds);
 proto::Status set_log_level(Config& config, const std::string& level);
 proto::Status set_allow_uids(Config& config, const std::vector<int64_t>& uids);
 proto::Status set_metrics_port(Config& config, int64_t port);

@@ -34,7 +34,7 @@ using namespace framering::daemon;
 
 constexpr std::chrono::seconds kRestartDelay{1};
 
-enum ExitCode { kEndedBySignal = 0, kFailed = 1, kWrongConfiguration = 2, kCannotStart = 3 };
+enum ExitCode { kEnded = 0, kFailed = 1, kWrongConfiguration = 2, kCannotStart = 3 };
 
 // Destroyed in the reverse order: clients first, then the streams.
 struct Daemon {
@@ -95,6 +95,21 @@ proto::Status add_stream(Daemon& daemon, const std::string& source, const Config
   return proto::Ok{};
 }
 
+Server::Options server_options(Daemon& daemon, const Config& config) {
+  Server::Options options{.rules = config.rules,
+                          .allow_uids = config.allow_uids,
+                          .group = find_group("framering"),
+                          .reload = daemon.reload};
+  if (config.exit_when_idle_s) {
+    options.idle_time = std::chrono::seconds(*config.exit_when_idle_s);
+    options.on_idle = [&daemon] {
+      spdlog::info("no client: ending");
+      daemon.io.stop();
+    };
+  }
+  return options;
+}
+
 proto::Result<Listener> open_listener(const Config& config) {
   auto passed = take_passed_socket();
   if (!passed) return passed.error();
@@ -117,13 +132,6 @@ proto::Status open_metrics(Daemon& daemon, const Config& config) {
     daemon.metrics.push_back(*std::move(opened));
   }
   return proto::Ok{};
-}
-
-Server::Options server_options(const Daemon& daemon, const Config& config) {
-  return {.rules = config.rules,
-          .allow_uids = config.allow_uids,
-          .group = find_group("framering"),
-          .reload = daemon.reload};
 }
 
 // What may change while streams go on. An invalid configuration changes nothing.
@@ -228,8 +236,8 @@ int run(const Config& config, int argc, char* const* arguments) {
     return restart(*daemon, arguments);
   }
   tell_stopping("Telling the clients");
-  if (!shut_down(*daemon, "frameringd was stopped")) std::_Exit(kEndedBySignal);
-  return kEndedBySignal;
+  if (!shut_down(*daemon, "frameringd was stopped")) std::_Exit(kEnded);
+  return kEnded;
 }
 
 }  // namespace

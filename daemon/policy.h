@@ -18,8 +18,8 @@ namespace framering::daemon {
 // good for telling programs of one user apart, no protection against that user.
 struct Subject {
   uint32_t uid = 0;
-  std::vector<uint32_t> gids;  // the first and the supplementary ones
-  std::string exe;             // empty: unknown
+  std::vector<uint32_t> gids{};  // the first and the supplementary ones
+  std::string exe{};             // empty: unknown
 };
 
 struct PolicyRule {
@@ -30,7 +30,7 @@ struct PolicyRule {
   // What they may. Patterns: * stands for any text.
   std::vector<std::string> sources{};
   std::vector<proto::MemoryKind> memory{proto::MemoryKind::kHost};
-  std::string name;  // how a verdict calls it: "allow_uids", "rule 2 (line 14)"
+  std::string name{};  // how a verdict calls it: "allow_uids", "rule 2 (line 14)"
 
   friend bool operator==(const PolicyRule&, const PolicyRule&) = default;
 };

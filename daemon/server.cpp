@@ -36,6 +36,9 @@ Server::Server(boost::asio::io_context& io, Listener listener, StreamRegistry& s
       listener_(std::move(listener)),
       acceptor_(io, listener_.fd()),
       retry_timer_(io),
+      idle_timer_(io),
+      idle_time_(options.idle_time),
+      on_idle_(options.on_idle),
       streams_(streams),
       policy_(policy_of(options)),
       reload_(options.reload),
@@ -48,6 +51,17 @@ Server::~Server() {
 
 void Server::start() {
   wait_for_clients();
+  wait_idle();
+}
+
+void Server::wait_idle() {
+  if (!idle_time_ || !sessions_.empty()) return;
+  idle_timer_.expires_after(*idle_time_);
+  idle_timer_.async_wait([this](boost::system::error_code error) {
+    if (error || !sessions_.empty()) return;
+    on_idle_();
+    wait_idle();
+  });
 }
 
 void Server::wait_for_clients() {
@@ -180,6 +194,7 @@ void Server::remove(Session& session) {
   // Later: the session is still at work.
   boost::asio::post(io_, [this, key = &session, weak = session.weak_from_this()] {
     if (weak.lock()) sessions_.erase(key);
+    wait_idle();
   });
 }
 

@@ -4,6 +4,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -27,10 +28,13 @@ class Server : public SessionHost {
  public:
   struct Options {
     std::vector<PolicyRule> rules{};  // the first that is for a peer decides
-    std::vector<uint32_t>
-        allow_uids{};                 // after those: who may everything, besides root and the daemon's user
-    std::optional<uint32_t> group{};  // likewise
+    // After those: who may read everything, besides root and the daemon's own user.
+    std::vector<uint32_t> allow_uids{};
+    std::optional<uint32_t> group{};
     std::function<proto::Status()> reload{};  // reads the configuration again
+    // Called, and called again, after so long without a client.
+    std::optional<std::chrono::milliseconds> idle_time{};
+    std::function<void()> on_idle{};
   };
 
   // Registry and quota outlive the server.
@@ -69,12 +73,16 @@ class Server : public SessionHost {
   void accept_some();
   proto::Result<Session::Peer> check(proto::UniqueFd& socket);
   static Policy policy_of(const Options& options);
+  void wait_idle();  // if there is no client
 
   boost::asio::io_context& io_;
   const std::string path_;
   Listener listener_;
   boost::asio::posix::stream_descriptor acceptor_;  // the listener's; released, not closed, with this
   boost::asio::steady_timer retry_timer_;
+  boost::asio::steady_timer idle_timer_;
+  const std::optional<std::chrono::milliseconds> idle_time_;
+  const std::function<void()> on_idle_;
   bool starved_ = false;  // of descriptors or memory, when it last accepted
   StreamRegistry& streams_;
   Policy policy_;

@@ -35,6 +35,7 @@ BASE = {
         "config",
         "frame",
         "heartbeat",
+        "journal",
         "log",
         "metrics",
         "shared_page",

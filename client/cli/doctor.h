@@ -10,9 +10,9 @@ namespace framering::cli {
 enum class Verdict { kOk, kWarning, kBroken };
 
 struct Check {
-  std::string name;
+  std::string name{};
   Verdict verdict = Verdict::kOk;
-  std::string found;
+  std::string found{};
   std::string fix{};                                      // empty where nothing is amiss
   std::vector<std::pair<std::string, double>> figures{};  // what was measured
 };

@@ -4,6 +4,7 @@
 #include <exception>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "client/cli/commands.h"
 #include "client/cli/output.h"
@@ -17,6 +18,7 @@ constexpr const char* kFooter = R"(Examples:
   framering watch                     how fast frames arrive
   framering top                       all streams and clients, live
   framering doctor                    why it does not work
+  framering mss -m 1 -o one.png       as python-mss's command does, by the Python package
 
 The socket is --socket, else $FRAMERING_SOCKET, else framering/socket in $XDG_RUNTIME_DIR if it is there, else
 /run/framering/socket. `framering COMMAND --help` tells of a command.
@@ -86,6 +88,7 @@ struct Parser {
   PolicyOptions policy_options;
   std::string mode = "latest";
   std::string shell;
+  std::vector<std::string> mss_arguments;
   std::function<int()> run;
 
   Parser() {
@@ -103,6 +106,7 @@ struct Parser {
     add_doctor();
     add_policy();
     add_reload();
+    add_mss();
     add_completion();
   }
 
@@ -179,20 +183,33 @@ struct Parser {
   void add_policy() {
     auto* command = app.add_subcommand("policy", "What the daemon's policy allows");
     command->require_subcommand(1);
-    auto* check = command->add_subcommand("check", "Whether a user may read a source, and which rule says so");
+    auto* check =
+        command->add_subcommand("check", "Whether a user may read a source, and which rule says so");
     check->add_option("SOURCE", policy_options.source, "What to ask for")->type_name("")->required();
     check->add_option("--uid", policy_options.uid, "For whom [yourself]; others are for root to ask for")
         ->type_name("UID");
-    check->footer("Exit codes: 0 allowed, 1 denied.\n\nExamples:\n  framering policy check screen\n"
-                  "  sudo framering policy check --uid 1001 window:active");
+    check->footer(
+        "Exit codes: 0 allowed, 1 denied.\n\nExamples:\n  framering policy check screen\n"
+        "  sudo framering policy check --uid 1001 window:active");
     check->callback([this] { run = [this] { return policy_check(socket, policy_options); }; });
   }
 
   void add_reload() {
     auto* command = app.add_subcommand("reload", "Have the daemon read its configuration again");
-    command->footer("Policy, quotas and log level change at once; the rest needs a restart. An invalid configuration is\n"
-                    "refused with line and column, and the daemon goes on as it was. For root and the daemon's user.");
+    command->footer(
+        "Policy, quotas and log level change at once; the rest needs a restart. An invalid configuration is\n"
+        "refused with line and column, and the daemon goes on as it was. For root and the daemon's user.");
     command->callback([this] { run = [this] { return reload(socket); }; });
+  }
+
+  void add_mss() {
+    auto* command = app.add_subcommand("mss", "The mss command: -m MONITOR, -c COORDINATES, -o FILE, ...");
+    command->set_help_flag();  // everything behind the word is the other program's
+    command->prefix_command();
+    command->callback([this, command] {
+      mss_arguments = command->remaining();
+      run = [this] { return mss(socket, mss_arguments); };
+    });
   }
 
   void add_completion() {
@@ -210,8 +227,10 @@ struct Parser {
     const auto unknown = app.remaining();
     std::string message = error.what();
     if (commands.empty() && error.get_name() == "RequiredError") {
-      message = unknown.empty() ? "a command is missing: list, grab, watch, stats, top, doctor, policy, reload or completion"
-                                : "there is no command or option " + unknown.front();
+      message = unknown.empty()
+                    ? "a command is missing: list, grab, watch, stats, top, doctor, policy, reload, mss or "
+                      "completion"
+                    : "there is no command or option " + unknown.front();
     }
     if (error.get_name() == "ArgumentMismatch")
       message = message.substr(0, message.find(':')) + " takes one value";

@@ -168,6 +168,10 @@ proto::Status EpochMapping::return_lease_index_after(std::optional<void*> stream
   return proto::Ok{};
 }
 
+uint32_t EpochMapping::leases_taken() const {
+  return static_cast<uint32_t>(std::popcount(leases_taken_.load(std::memory_order_relaxed)));
+}
+
 bool EpochMapping::awaits_lease() {
   take_back_leases();
   const auto taken = static_cast<uint32_t>(std::popcount(leases_taken_.load(std::memory_order_relaxed)));

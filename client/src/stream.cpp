@@ -38,6 +38,10 @@ std::optional<Frame> Stream::latest(std::chrono::nanoseconds timeout,
   return core_->latest(deadline_after(timeout), on_signal);
 }
 
+std::optional<Frame> Stream::find(uint64_t sequence) {
+  return core_->find(sequence);
+}
+
 bool Stream::is_current() const noexcept {
   return core_->is_current();
 }
@@ -62,6 +66,9 @@ PixelFormat Stream::format() const {
 Memory Stream::memory() const {
   return static_cast<Memory>(core_->info().memory);
 }
+uint32_t Stream::leases_held() const {
+  return core_->leases_held();
+}
 uint64_t Stream::epoch() const {
   return core_->info().epoch;
 }
@@ -72,7 +79,7 @@ const OpenOptions& Stream::options() const noexcept {
   return core_->options();
 }
 
-int Stream::wake_fd() const {
+int Stream::wake_fd() {
   return core_->wake_fd();
 }
 void Stream::arm() {

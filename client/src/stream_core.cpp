@@ -1,7 +1,5 @@
 #include "client/src/stream_core.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
 #include <string>
@@ -29,9 +27,9 @@ constexpr uint64_t kLeasePollNs = 100'000;
 // A signal that comes just before the sleep interrupts nothing.
 constexpr uint64_t kSignalPollNs = 1'000'000'000;
 
-proto::OpenRequest make_request(const OpenOptions& options) {
+proto::OpenRequest make_request(const OpenOptions& options, bool wake_pipe) {
   return {options.source, static_cast<proto::MemoryKind>(options.memory),
-          static_cast<uint16_t>(options.max_leases), options.max_fps, options.wake_fd};
+          static_cast<uint16_t>(options.max_leases), options.max_fps, wake_pipe};
 }
 
 StreamState state_of(const EpochMapping& mapping) {
@@ -60,12 +58,34 @@ void check_options(const OpenOptions& options) {
 StreamCore::StreamCore(std::shared_ptr<ConnectionCore> connection, const OpenOptions& options)
     : connection_(std::move(connection)),
       options_((check_options(options), options)),
-      interval_ns_(options.max_fps > 0 ? static_cast<uint64_t>(1e9 / options.max_fps) : 0),
-      mapping_(open_epoch()) {}
+      interval_ns_(options.max_fps > 0 ? static_cast<uint64_t>(1e9 / options.max_fps) : 0) {
+  if (options_.wake_fd) wake_set_ = value_or_raise(WakeSet::make());
+  attach(open_epoch());
+}
 
 std::shared_ptr<EpochMapping> StreamCore::open_epoch() const {
-  return value_or_raise(
-      EpochMapping::open(connection_, make_request(options_), {options_.device, options_.writable}));
+  return value_or_raise(EpochMapping::open(connection_, make_request(options_, wake_set_.has_value()),
+                                           {options_.device, options_.writable}));
+}
+
+void StreamCore::attach(std::shared_ptr<EpochMapping> mapping) {
+  if (wake_set_) {
+    value_or_raise(wake_set_->watch(mapping->wake_pipe()));
+    // Whoever armed the epoch before is about to look at this one.
+    if (mapping_) mapping->lease_page().armed.store(1, std::memory_order_seq_cst);
+  }
+  std::erase_if(earlier_, [](const auto& one) { return one.expired(); });
+  if (mapping_) earlier_.push_back(mapping_);
+  mapping_ = std::move(mapping);
+}
+
+uint32_t StreamCore::leases_held() const {
+  std::lock_guard lock(mutex_);
+  uint32_t count = mapping_ ? mapping_->leases_taken() : 0;
+  for (const auto& one : earlier_) {
+    if (const auto mapping = one.lock()) count += mapping->leases_taken();
+  }
+  return count;
 }
 
 std::shared_ptr<EpochMapping> StreamCore::mapping() const {
@@ -183,9 +203,7 @@ std::optional<Frame> StreamCore::take(const Want& want) {
     const auto lease_index = mapping_->take_lease_index();
     if (!lease_index) {
       if (mapping_->awaits_lease()) return std::nullopt;
-      throw Error(ErrorCode::lease_limit,
-                  "all " + std::to_string(options_.max_leases) + " leases of this stream are held",
-                  "release a frame first, or open the stream with more max_leases");
+      raise_lease_limit();
     }
     auto frame = lease(chosen, *lease_index);
     if (!frame) {
@@ -252,9 +270,26 @@ std::optional<Frame> StreamCore::lease(const proto::Newest& chosen, uint32_t lea
   return Frame(std::move(state));
 }
 
+std::optional<Frame> StreamCore::find(uint64_t sequence) {
+  check_usable();
+  std::lock_guard lock(mutex_);
+  check_usable();
+  const FrameRef frame = proto::oldest_since(&mapping_->control(), mapping_->info().slot_count, sequence);
+  if (!frame || frame.sequence != sequence) return std::nullopt;
+  const auto lease_index = mapping_->take_lease_index();
+  if (!lease_index) raise_lease_limit();
+  return lease({frame, 0}, *lease_index);
+}
+
+void StreamCore::raise_lease_limit() const {
+  throw Error(ErrorCode::lease_limit,
+              "all " + std::to_string(options_.max_leases) + " leases of this stream are held",
+              "release a frame first, or open the stream with more max_leases");
+}
+
 void StreamCore::follow_or_raise() {
   if (state_of(*mapping_) == StreamState::kSuperseded) {
-    mapping_ = open_epoch();
+    attach(open_epoch());
     return;
   }
   const char* text = mapping_->control().end_text;
@@ -268,9 +303,10 @@ void StreamCore::reopen() {
   std::shared_ptr<EpochMapping> old;
   {
     std::lock_guard lock(mutex_);
-    old = std::exchange(mapping_, open_epoch());
+    old = mapping_;
+    attach(open_epoch());
   }
-  wake_sleepers(*old);
+  if (old) wake_sleepers(*old);
 }
 
 bool StreamCore::is_current() const {
@@ -284,28 +320,45 @@ void StreamCore::close() noexcept {
   {
     std::lock_guard lock(mutex_);
     mapping.swap(mapping_);
+    if (wake_set_) wake_set_->close();
   }
   if (mapping) wake_sleepers(*mapping);
 }
 
-std::shared_ptr<EpochMapping> StreamCore::wakeable() const {
+int StreamCore::wake_fd() {
   check_usable();
-  if (!options_.wake_fd) throw Error(ErrorCode::invalid_argument, "the stream was opened without wake_fd");
-  return mapping();
-}
-
-int StreamCore::wake_fd() const {
-  return wakeable()->wake_pipe();
-}
-
-void StreamCore::arm() {
-  wakeable()->lease_page().armed.store(1, std::memory_order_seq_cst);
-}
-
-void StreamCore::drain() {
-  char bytes[256];
-  while (read(wake_fd(), bytes, sizeof bytes) > 0) {
+  std::lock_guard lock(mutex_);
+  check_usable();
+  if (!wake_set_) {
+    wake_set_ = value_or_raise(WakeSet::make());
+    try {
+      attach(open_epoch());
+    } catch (const Error&) {
+      wake_set_.reset();
+      throw;
+    }
   }
+  return wake_set_->fd();
+}
+
+void StreamCore::check_wakeable() const {
+  check_usable();
+  if (wake_set_) return;
+  throw Error(ErrorCode::invalid_argument, "this stream has no descriptor yet", "ask for wake_fd() first");
+}
+
+void StreamCore::arm() const {
+  check_usable();
+  std::lock_guard lock(mutex_);
+  check_wakeable();
+  mapping_->lease_page().armed.store(1, std::memory_order_seq_cst);
+}
+
+void StreamCore::drain() const {
+  check_usable();
+  std::lock_guard lock(mutex_);
+  check_wakeable();
+  wake_set_->drain();
 }
 
 }  // namespace framering::internal

@@ -157,6 +157,9 @@ def test_the_journal_can_be_searched_for_who_was_let_in_to_what(machine: Machine
     assert allowed["FRAMERING_SOURCE"] == "test:64x48@30"
     assert allowed["PRIORITY"] == "6"
     assert int(allowed["FRAMERING_PID"]) > 1
+    # Other lines have their priority too: systemd's own of the start are told apart by who wrote them.
+    plain = journal_fields(machine, "_COMM=frameringd", "PRIORITY=6")
+    assert not plain["MESSAGE"].startswith("<")
 
 
 def test_the_group_may_attach_and_a_reload_revokes_at_once(machine: Machine, desktop: None) -> None:

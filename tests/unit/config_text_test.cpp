@@ -78,6 +78,7 @@ TEST_F(ConfigTextTest, WhatTheExampleShowsIsValidAndTheDefaultWhereThereIsOne) {
   EXPECT_EQ(config.display, ":0");
   EXPECT_EQ(config.allow_uids, std::vector<uint32_t>{1000});
   EXPECT_EQ(config.max_fps, 60);
+  EXPECT_EQ(config.exit_when_idle_s, 60u);
   EXPECT_EQ(config.sources.size(), 2u);
   EXPECT_EQ(config.stream_memory.size(), 1u);
   EXPECT_EQ(config.metrics_socket, "/run/framering/metrics");
@@ -89,6 +90,7 @@ TEST_F(ConfigTextTest, WhatTheExampleShowsIsValidAndTheDefaultWhereThereIsOne) {
   config.metrics_port = 0;
   config.allow_uids.clear();
   config.max_fps.reset();
+  config.exit_when_idle_s.reset();
   config.sources.pop_back();
   config.stream_memory.clear();
   EXPECT_EQ(config, Config{});

@@ -6,7 +6,7 @@ function __framering_sources
   end
   framering $socket list 2>/dev/null | awk 'NR > 1 && !/^ / {print $1}'
 end
-set -l commands list grab watch stats top doctor policy reload completion
+set -l commands list grab watch mss stats top doctor policy reload completion
 complete -c framering -f
 complete -c framering -l socket -r -F -d 'The socket of the daemon'
 complete -c framering -s h -l help -d 'Help'
@@ -19,6 +19,7 @@ complete -c framering -n "not __fish_seen_subcommand_from $commands" -a top -d '
 complete -c framering -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'What works here and what does not'
 complete -c framering -n "not __fish_seen_subcommand_from $commands" -a policy -d 'What the policy allows'
 complete -c framering -n "not __fish_seen_subcommand_from $commands" -a reload -d 'Read the configuration again'
+complete -c framering -n "not __fish_seen_subcommand_from $commands" -a mss -d 'The mss command'
 complete -c framering -n "not __fish_seen_subcommand_from $commands" -a completion -d 'Print a completion script'
 complete -c framering -n '__fish_seen_subcommand_from grab watch' -a '(__framering_sources)'
 complete -c framering -n '__fish_seen_subcommand_from list grab watch stats doctor' -l json -d 'JSON'

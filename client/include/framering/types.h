@@ -70,7 +70,7 @@ struct OpenOptions {
   // of one process hold of a source beyond that is not guaranteed when the daemon has no other slot.
   uint32_t max_leases = 2;
   double max_fps = 0;    // frames a second that next() returns at most; 0 = as the stream
-  bool wake_fd = false;  // a descriptor for event loops: Stream::wake_fd()
+  bool wake_fd = false;  // with the descriptor for event loops at once: Stream::wake_fd()
   // The CUDA device that the frames must be on: its number in this process or its UUID ("GPU-..."); empty:
   // any.
   std::string device{};
