@@ -53,7 +53,7 @@ Terminal::Size Terminal::size() const {
 void Terminal::draw(const std::vector<std::string>& lines) {
   std::fputs("\033[H", stdout);
   for (size_t i = 0; i < lines.size(); ++i) {
-    std::printf("%s\033[K%s", lines[i].c_str(), i + 1 < lines.size() ? "\r\n" : "");
+    std::printf("%s\033[K%s", lines[i].c_str(), i + 1 < lines.size() ? "\n" : "");
   }
   std::fputs("\033[J", stdout);
   flush_standard_output();

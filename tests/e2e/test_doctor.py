@@ -45,7 +45,7 @@ def test_where_all_works_it_says_so_of_each_part(screen: Screen) -> None:
         ("socket", str(screen.socket)),
         ("daemon", f"frameringd {framering.__version__}, pid {screen.daemon.child.pid}"),
         ("stream", "screen: 320x200 "),
-        ("self-test", "screen: "),
+        ("self-test", "test:640x480@60: "),
         ("display", f"{screen.display}: 320x200, depth 24"),
         ("extensions", "MIT-SHM, DAMAGE, XFIXES"),
         ("shm fd", "takes memory by descriptor"),
