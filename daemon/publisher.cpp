@@ -89,7 +89,8 @@ std::shared_ptr<Reader> Publisher::claim_first() {
 
 template <class Concerns>
 void Publisher::wake_some(Concerns&& concerns) {
-  for (const ReaderEntry& entry : *readers_.snapshot()) {
+  const auto readers = readers_.snapshot();
+  for (const ReaderEntry& entry : *readers) {
     if (!concerns(*entry.reader)) continue;
     if (entry.reader->claim_sleeper()) entry.reader->wake();
     entry.reader->signal_pipe();

@@ -277,7 +277,10 @@ def test_1_where_standard_output_cannot_be_written(socket: Path, arguments: list
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "a command is missing: list, grab, watch, mss or completion"),
+        (
+            [],
+            "a command is missing: list, grab, watch, stats, top, doctor, policy, reload, mss or completion",
+        ),
         (["snap"], "there is no command or option snap"),
         (["--verbose"], "there is no command or option --verbose"),
         (["--socket"], "--socket takes one value"),

@@ -1,6 +1,7 @@
 // What a source tells of an X server's pointer, and paints of it, against what the server itself says.
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <memory>
 #include <random>
 #include <stdexcept>
