@@ -117,7 +117,8 @@ void Publisher::wake_all(const Reader* but) {
 
 // For a moment after the first and up to the second.
 void Publisher::wake_who_asked(uint64_t after_ns, uint64_t until_ns) {
-  for (const ReaderEntry& entry : *readers_.snapshot()) {
+  const auto readers = readers_.snapshot();
+  for (const ReaderEntry& entry : *readers) {
     const uint64_t asked_ns = entry.reader->asked_ns.load();
     if (asked_ns <= after_ns || asked_ns > until_ns) continue;
     if (entry.reader->claim_sleeper()) entry.reader->wake();
