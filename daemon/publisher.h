@@ -1,5 +1,6 @@
-// Wakes the readers of one epoch: the first that sleeps at once, from the pump, the others from a thread of its
-// own. The pump so pays the same for any number of clients, and nobody's frame waits for two wake-ups in a row.
+// Wakes the readers of one epoch: the first that sleeps at once, from the pump, the others from a thread of
+// its own. The pump so pays the same for any number of clients, and nobody's frame waits for two wake-ups in
+// a row.
 #pragma once
 
 #include <atomic>
@@ -19,8 +20,8 @@ class Publisher {
   Publisher(const Publisher&) = delete;
   Publisher& operator=(const Publisher&) = delete;
 
-  // Pump thread. A frame is on its way: where the one before came soon after its announcement, the thread gets
-  // up now, to be awake when notify() comes.
+  // Pump thread. A frame is on its way: where the one before came soon after its announcement, the thread
+  // gets up now, to be awake when notify() comes.
   void expect();
   // Pump thread. The control page changed: whoever waits is woken, one at once and the others soon. Several
   // changes may become one wake-up.
