@@ -144,6 +144,7 @@ std::optional<Ending> EpochLoop::capture(uint64_t now) {
     return std::nullopt;
   }
   const bool full = safety_ns() <= now;
+  epoch_.publisher.expect();
   const auto captured = source_.capture(epoch_.pool->surface_of(*slot),
                                         full ? Source::Request::kFull : Source::Request::kChanged);
   if (!captured) {

@@ -38,8 +38,13 @@ class Reader {
   proto::Result<proto::UniqueFd> export_lease() const;
   proto::Result<proto::UniqueFd> export_wake_pipe() const;
 
-  // Publisher thread. Wakes the client if it waits or is armed; never blocks.
+  // Any thread. True if the client sleeps for a frame, or is about to: it is then the caller's to wake().
+  bool claim_sleeper();
+  // Costs the same whatever the client does: it wakes one thread, and he his siblings.
   void wake();
+  // Publisher thread. Writes to the pipe if the client is armed; never blocks, but whoever polls the other end
+  // costs time.
+  void signal_pipe();
 
   // What the client claims to hold now; any thread.
   uint32_t leases_claimed() const;

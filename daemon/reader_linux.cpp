@@ -54,21 +54,25 @@ proto::Result<proto::UniqueFd> Reader::export_wake_pipe() const {
   return duplicate(wake_read_.get());
 }
 
+bool Reader::claim_sleeper() {
+  std::atomic<uint32_t>& waiting = page()->waiting;
+  // A load first: an exchange would take every idle client's cache line away at every frame.
+  return waiting.load(std::memory_order_seq_cst) != 0 && waiting.exchange(0, std::memory_order_seq_cst) != 0;
+}
+
 void Reader::wake() {
+  std::atomic<uint32_t>& word = page()->wake_word;
+  word.fetch_add(1, std::memory_order_seq_cst);
+  syscall(SYS_futex, &word, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+}
+
+void Reader::signal_pipe() {
   proto::LeasePage& lease = *page();
-  // Loads first: an exchange would take every idle client's cache line away at every frame.
-  if (lease.waiting.load(std::memory_order_seq_cst) != 0) {
-    lease.waiting.store(0, std::memory_order_seq_cst);
-    lease.wake_word.fetch_add(1, std::memory_order_seq_cst);
-    // One sleeper: he wakes his siblings. A client with thousands of them pays for that itself.
-    syscall(SYS_futex, &lease.wake_word, FUTEX_WAKE, 1, nullptr, nullptr, 0);
-  }
-  if (wake_write_ && lease.armed.load(std::memory_order_seq_cst) != 0) {
-    lease.armed.store(0, std::memory_order_seq_cst);
-    const char byte = 1;
-    // A full pipe is readable already, which is all that a byte would say.
-    [[maybe_unused]] const ssize_t written = write(wake_write_.get(), &byte, 1);
-  }
+  if (!wake_write_ || lease.armed.load(std::memory_order_seq_cst) == 0) return;
+  lease.armed.store(0, std::memory_order_seq_cst);
+  const char byte = 1;
+  // A full pipe is readable already, which is all that a byte would say.
+  [[maybe_unused]] const ssize_t written = write(wake_write_.get(), &byte, 1);
 }
 
 uint32_t Reader::leases_claimed() const {

@@ -20,3 +20,8 @@ framering._core.Connection.list:
     \import builtins
     def list(self) -> builtins.list[framering._types.StreamInfo]:
         \doc
+
+# `numpy` is the method itself there.
+framering._core.Frame.__array__:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        \doc

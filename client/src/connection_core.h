@@ -2,8 +2,6 @@
 // it: it lives until the last frame is gone.
 #pragma once
 
-#include <sys/types.h>
-
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -54,7 +52,7 @@ class ConnectionCore {
   void watch();
   void lose();
 
-  const pid_t pid_;
+  const uint64_t process_;
   const proto::UniqueFd socket_;
   const proto::UniqueFd stop_event_;
   proto::Welcome welcome_;

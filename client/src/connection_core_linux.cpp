@@ -9,6 +9,7 @@
 
 #include "client/src/connection_core.h"
 #include "client/src/helper_thread.h"
+#include "client/src/process_mark.h"
 #include "client/src/wait_linux.h"
 #include "proto/channel.h"
 #include "proto/limits.h"
@@ -51,7 +52,7 @@ bool wait_readable(int socket, uint64_t deadline_ns) {
 }  // namespace
 
 ConnectionCore::ConnectionCore(UniqueFd socket, UniqueFd stop_event)
-    : pid_(getpid()), socket_(std::move(socket)), stop_event_(std::move(stop_event)) {}
+    : process_(process_mark()), socket_(std::move(socket)), stop_event_(std::move(stop_event)) {}
 
 proto::Result<std::shared_ptr<ConnectionCore>> ConnectionCore::connect(const std::string& path,
                                                                        const std::string& client_name) {
@@ -94,7 +95,7 @@ ConnectionCore::~ConnectionCore() {
 }
 
 bool ConnectionCore::in_own_process() const {
-  return getpid() == pid_;
+  return process_mark() == process_;
 }
 
 proto::Result<ConnectionCore::Reply> ConnectionCore::request(const proto::Body& body) {

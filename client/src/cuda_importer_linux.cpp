@@ -1,10 +1,9 @@
-#include <unistd.h>
-
 #include <cstring>
 #include <optional>
 #include <utility>
 
 #include "client/src/importer.h"
+#include "client/src/process_mark.h"
 #include "client/src/stream_release.h"
 #include "proto/cuda_driver.h"
 #include "proto/cuda_vmm.h"
@@ -226,7 +225,7 @@ class CudaRegion final : public PixelRegion {
  public:
   explicit CudaRegion(std::unique_ptr<CudaMapping> mapping) : mapping_(std::move(mapping)) {}
   ~CudaRegion() override {
-    if (getpid() == pid_) return;
+    if (process_mark() == process_) return;
     // A forked child has neither the context nor the threads.
     [[maybe_unused]] CudaMapping* const parents = mapping_.release();
   }
@@ -256,7 +255,7 @@ class CudaRegion final : public PixelRegion {
     return result;
   }
 
-  const pid_t pid_ = getpid();
+  const uint64_t process_ = process_mark();
   std::unique_ptr<CudaMapping> mapping_;
 };
 

@@ -10,6 +10,7 @@
 #include "client/src/wait_linux.h"
 #include "framering/error.h"
 #include "proto/lease.h"
+#include "proto/relax.h"
 
 namespace framering::internal {
 
@@ -22,6 +23,8 @@ namespace {
 // How often a slot that the daemon is deciding about is looked at again before its frame counts as gone: the
 // decision takes the daemon about a microsecond, unless it is preempted in the middle.
 constexpr int kMarkedLooks = 1000;
+// A look at the clock may cost more than one at the control page.
+constexpr int kLooksAClock = 16;
 // A device that gives a lease back wakes nobody.
 constexpr uint64_t kLeasePollNs = 100'000;
 // A signal that comes just before the sleep interrupts nothing.
@@ -166,13 +169,15 @@ void StreamCore::watch(const EpochMapping& mapping, uint64_t until_ns) const {
     known_cursor = last_cursor_;
   }
   do {
-    const Choice newest = look(mapping);
-    const StreamState state = state_of(mapping);
-    if (newest.frame.sequence > known || newest.cursor != known_cursor || closed_.load() ||
-        connection_->lost() || (state != StreamState::kLive && state != StreamState::kStale)) {
-      return;
+    for (int looks = 0; looks < kLooksAClock; ++looks) {
+      const Choice newest = look(mapping);
+      const StreamState state = state_of(mapping);
+      if (newest.frame.sequence > known || newest.cursor != known_cursor || closed_.load() ||
+          connection_->lost() || (state != StreamState::kLive && state != StreamState::kStale)) {
+        return;
+      }
+      proto::relax();
     }
-    relax();
   } while (now_ns() < until_ns);
 }
 
@@ -201,7 +206,7 @@ std::optional<Frame> StreamCore::take(const Want& want) {
     // epoch's.
     const bool drain = want.unseen && options_.mode == Mode::every;
     const bool lives = state == StreamState::kLive || state == StreamState::kStale;
-    const Choice chosen = lives || drain ? choose(want, gone, now_ns()) : Choice{};
+    const Choice chosen = lives || drain ? choose(want, gone) : Choice{};
     if (!chosen.frame) {
       if (lives) return std::nullopt;
       follow_or_raise();
@@ -256,15 +261,15 @@ bool StreamCore::is_news(const Choice& newest) const {
   return newest.frame && (newest.frame.sequence > last_sequence_ || newest.cursor != last_cursor_);
 }
 
-StreamCore::Choice StreamCore::choose(const Want& want, uint64_t gone, uint64_t now) const {
+StreamCore::Choice StreamCore::choose(const Want& want, uint64_t gone) const {
   const Choice newest = look(*mapping_);
   if (newest.frame.slot >= mapping_->info().slot_count || newest.frame.sequence <= gone) return {};
-  if (want.unseen) return choose_next(newest, gone, now);
+  if (want.unseen) return choose_next(newest, gone);
   return newest.confirmed_ns >= want.confirmed_ns ? newest : Choice{};
 }
 
-StreamCore::Choice StreamCore::choose_next(const Choice& newest, uint64_t gone, uint64_t now) const {
-  if (!is_news(newest) || (interval_ns_ > 0 && now < due_ns_)) return {};
+StreamCore::Choice StreamCore::choose_next(const Choice& newest, uint64_t gone) const {
+  if (!is_news(newest) || (interval_ns_ > 0 && now_ns() < due_ns_)) return {};
   if (options_.mode == Mode::latest || last_sequence_ == 0) return newest;
   const auto after = [this](uint64_t sequence) {
     return proto::oldest_since(&mapping_->control(), mapping_->info().slot_count, sequence + 1);

@@ -69,8 +69,8 @@ class StreamCore {
     uint64_t cursor = 0;  // CursorRef; 0 = as the frame says
   };
   // Newer than `gone`.
-  Choice choose(const Want& want, uint64_t gone, uint64_t now) const;
-  Choice choose_next(const Choice& newest, uint64_t gone, uint64_t now) const;
+  Choice choose(const Want& want, uint64_t gone) const;
+  Choice choose_next(const Choice& newest, uint64_t gone) const;
   bool is_news(const Choice& newest) const;
   std::optional<Frame> lease(const Choice& chosen, uint32_t lease_index) const;
   std::optional<Cursor> to_cursor(uint64_t word) const;

@@ -20,7 +20,4 @@ enum class Woken {
 Woken wait_on(const std::atomic<uint32_t>& word, uint32_t expected, uint64_t deadline_ns);
 void wake_all(std::atomic<uint32_t>& word);
 
-// Tells the processor that this thread watches memory in a loop.
-void relax();
-
 }  // namespace framering::internal

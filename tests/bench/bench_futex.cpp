@@ -1,7 +1,8 @@
 // What a wake-up costs without anything of ours: one process stores the time and wakes the others, each by a
-// word in a page of its own, as often a second as said; each says how long after that it ran.
+// word in a page of its own, as often a second as said; each says how long after that it ran. With `watch` they
+// watch their words and nobody is woken.
 //
-//   bench_futex WAITERS HZ SECONDS
+//   bench_futex WAITERS HZ SECONDS [watch]
 #include <linux/futex.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -13,8 +14,10 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 #include <vector>
 
+#include "proto/relax.h"
 #include "tests/bench/samples.h"
 
 namespace {
@@ -42,10 +45,14 @@ T* share(size_t count) {
   return static_cast<T*>(memory);
 }
 
-[[noreturn]] void wait_forever(Page& page, const Shared& shared) {
+[[noreturn]] void wait_forever(Page& page, const Shared& shared, bool watch) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   for (uint32_t seen = 0;;) {
-    syscall(SYS_futex, &page.word, FUTEX_WAIT, seen, nullptr, nullptr, 0);
+    if (watch) {
+      while (page.word.load() == seen) framering::proto::relax();
+    } else {
+      syscall(SYS_futex, &page.word, FUTEX_WAIT, seen, nullptr, nullptr, 0);
+    }
     const uint64_t now = now_ns();
     const uint32_t word = page.word.load();
     if (word == seen) continue;
@@ -60,10 +67,11 @@ T* share(size_t count) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int waiters = argc == 4 ? std::atoi(argv[1]) : 0;
-  const double hz = argc == 4 ? std::atof(argv[2]) : 0;
+  const bool watch = argc == 5 && std::string_view(argv[4]) == "watch";
+  const int waiters = argc == 4 || watch ? std::atoi(argv[1]) : 0;
+  const double hz = argc == 4 || watch ? std::atof(argv[2]) : 0;
   if (waiters < 1 || !(hz > 0)) {
-    std::fprintf(stderr, "usage: bench_futex WAITERS HZ SECONDS\n");
+    std::fprintf(stderr, "usage: bench_futex WAITERS HZ SECONDS [watch]\n");
     return 2;
   }
   const auto interval_ns = static_cast<uint64_t>(1e9 / hz);
@@ -73,7 +81,7 @@ int main(int argc, char** argv) {
   std::vector<pid_t> children;
   for (int i = 0; i < waiters; ++i) {
     const pid_t child = fork();
-    if (child == 0) wait_forever(pages[i], *shared);
+    if (child == 0) wait_forever(pages[i], *shared, watch);
     children.push_back(child);
   }
   prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0);
@@ -85,7 +93,7 @@ int main(int argc, char** argv) {
     for (int i = 0; i < waiters; ++i) {
       Page& page = pages[(first + i) % waiters];
       page.word.fetch_add(1);
-      syscall(SYS_futex, &page.word, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+      if (!watch) syscall(SYS_futex, &page.word, FUTEX_WAKE, 1, nullptr, nullptr, 0);
     }
   }
   Samples delays;

@@ -2,7 +2,8 @@
 
 A kernel that is on a stream has not read yet. This reader's GPU is busy for 50 ms before it gets to each
 frame, at a stream of 240 Hz: whoever gives a frame back as soon as the kernel is enqueued reads a later
-picture, or parts of two. Needs `frameringd --memory cuda --source test:640x480@240` and torch.
+picture, or parts of two. Needs torch and `frameringd --source test:640x480@240` with `--memory cuda` or
+`--memory cuda-ipc`.
 
     release_in_order.py in-order | too-early
 """
@@ -27,7 +28,7 @@ def main(in_order: bool) -> None:
     reading = torch.cuda.Stream()
     leased: list[set[int]] = []
     read: list[torch.Tensor] = []
-    with framering.open(SOURCE, memory="cuda") as stream:
+    with framering.open(SOURCE) as stream:
         for _ in range(FRAMES):
             frame = stream.next()
             pixels = torch.from_dlpack(frame)

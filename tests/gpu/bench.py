@@ -15,6 +15,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -36,6 +37,7 @@ WIDTH, HEIGHT = 3840, 2160
 SIZE = f"{WIDTH}x{HEIGHT}"
 FRAME_BYTES = WIDTH * HEIGHT * 4
 WAKE_SOURCE = "test:64x48@120"
+SPIN_US = 20_000
 READER = str(Path(__file__).with_name("bench_reader.py"))
 
 
@@ -151,9 +153,15 @@ def capture(bench: GpuBench) -> list[Row]:
 # --- wake-ups ---
 
 
-def bare_wake_ups(bench: GpuBench, waiters: int) -> dict[str, float]:
-    command = [bench.program("bench_futex"), str(waiters), "120", str(bench.seconds)]
+def bare_wake_ups(bench: GpuBench, waiters: int, *how: str) -> dict[str, float]:
+    command = [bench.program("bench_futex"), str(waiters), "120", str(bench.seconds), *how]
     output = subprocess.run(command, check=True, capture_output=True)
+    return json.loads(output.stdout)["wake_us"]
+
+
+def native_wake_ups(bench: GpuBench, env: dict[str, str], spin_us: int = 0) -> dict[str, float]:
+    command = [bench.program("bench_wake"), WAKE_SOURCE, str(bench.seconds), str(spin_us)]
+    output = subprocess.run(command, env={**os.environ, **env}, check=True, capture_output=True)
     return json.loads(output.stdout)["wake_us"]
 
 
@@ -163,8 +171,8 @@ def client_wake_ups(bench: GpuBench, env: dict[str, str], readers: int, spin_us:
         return spread_us([ns for reader in running for ns in result(reader)])
 
 
-def both(times: dict[str, float]) -> str:
-    return f"{times['p50']:.0f} / {times['p99']:.0f} us"
+def both(times: dict[str, float], digits: int = 0) -> str:
+    return f"{times['p50']:.{digits}f} / {times['p99']:.{digits}f} us"
 
 
 def wake(bench: GpuBench) -> list[Row]:
@@ -175,7 +183,10 @@ def wake(bench: GpuBench) -> list[Row]:
             "one": lambda: client_wake_ups(bench, env, 1),
             "bare16": lambda: bare_wake_ups(bench, 16),
             "sixteen": lambda: client_wake_ups(bench, env, 16),
-            "spin": lambda: client_wake_ups(bench, env, 1, 20_000),
+            "spin": lambda: client_wake_ups(bench, env, 1, SPIN_US),
+            "native": lambda: native_wake_ups(bench, env),
+            "native spin": lambda: native_wake_ups(bench, env, SPIN_US),
+            "bare spin": lambda: bare_wake_ups(bench, 1, "watch"),
         }
         runs = [{name: measure() for name, measure in measures.items()} for _ in range(2)]
     middle = {
@@ -209,10 +220,14 @@ def wake(bench: GpuBench) -> list[Row]:
     rows.append(
         Row(
             "publish to next(spin_us=...) in a Python client, p50 / p99",
-            f"{fast['p50']:.1f} / {fast['p99']:.1f} us",
+            both(fast, 1),
             "<= 3 / 30 us",
             fast["p50"] <= 3 and fast["p99"] <= 30,
         )
+    )
+    native = "; ".join(f"{name} {both(middle[name], 1)}" for name in ("native", "native spin", "bare spin"))
+    rows.append(
+        Row("  of that in C++, asleep and spinning, and of a bare spinning pair", native, "report", None)
     )
     return rows
 
@@ -320,11 +335,16 @@ def job(bench: GpuBench, env: dict[str, str], pids: list[int], what: str, proces
         results = [result(reader) for reader in running]
         servers = sum(map(cpu_seconds, pids)) - before
     spent = [ns for each in results for ns in each["spent_ns"]]
+    parts = {
+        f"{part}_us": statistics.median(ns[part] for each in results for ns in each["parts_ns"]) / 1000
+        for part in results[0]["parts_ns"][0]
+    }
     return {
         "ms_a_frame": statistics.median(spent) / 1e6,
         "p99_ms": quantile(spent, 0.99) / 1e6,
         "fresh_fps": statistics.mean(each["fresh"] for each in results) / bench.seconds,
         "servers_cores": servers / bench.seconds,
+        **parts,
     }
 
 
@@ -388,9 +408,20 @@ def gpu() -> str | None:
     """Its name and driver."""
     command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
     try:
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[0]
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return output.splitlines()[0].replace(", ", ", driver ")
     except (OSError, subprocess.CalledProcessError, IndexError):
         return None
+
+
+def toolkit() -> str:
+    """The CUDA toolkit that the kernels were built with."""
+    try:
+        output = subprocess.run(["nvcc", "--version"], check=True, capture_output=True, text=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return "no CUDA toolkit"
+    found = re.search(r"release (\d+\.\d+)", output)
+    return f"CUDA {found[1]}" if found else "an unknown CUDA toolkit"
 
 
 def main() -> int:
@@ -421,7 +452,8 @@ def main() -> int:
             print(f"  took {time.monotonic() - begin:.0f} s", file=sys.stderr)
 
     system = f"{platform.system()} {platform.release()}"
-    machine = f"{device or 'no GPU'}, {os.cpu_count()} cores, {system}, Python {platform.python_version()}"
+    software = f"{toolkit()}, {system}, Python {platform.python_version()}"
+    machine = f"{device or 'no GPU'}, {os.cpu_count()} cores, {software}"
     results = {"machine": machine, "rows": [asdict(row) for row in rows], "skipped": skipped}
     options.json.write_text(json.dumps(results, indent=1) + "\n")
     print(f"\n{machine}\n")

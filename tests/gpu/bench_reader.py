@@ -44,25 +44,31 @@ def job(seconds: float, use_mss: bool) -> None:
         step()
     wait_for_start()
     spent_ns: list[int] = []
+    parts_ns: list[dict[str, int]] = []
     seen: set[object] = set()
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        ns, picture = step()
-        spent_ns.append(ns)
+        parts, picture = step()
+        spent_ns.append(sum(parts.values()))
+        parts_ns.append(parts)
         seen.add(picture)
-    print(json.dumps({"spent_ns": spent_ns, "fresh": len(seen)}))
+    print(json.dumps({"spent_ns": spent_ns, "parts_ns": parts_ns, "fresh": len(seen)}))
 
 
 def framering_step(torch):  # type: ignore[no-untyped-def]
     stream = framering.open("screen")
 
-    def step() -> tuple[int, object]:
+    def step() -> tuple[dict[str, int], object]:
         frame = stream.next()
         begin = time.perf_counter_ns()
         tensor = frame.to_torch(channels="RGB", layout="CHW", dtype=torch.float16)
-        frame.release(stream=torch.cuda.current_stream())
+        converted = time.perf_counter_ns()
+        frame.release()  # after the conversion, on the device
+        released = time.perf_counter_ns()
         torch.cuda.current_stream().synchronize()
-        return time.perf_counter_ns() - begin, (frame.sequence, tensor.shape)
+        end = time.perf_counter_ns()
+        parts = {"enqueue": converted - begin, "release": released - converted, "wait": end - released}
+        return parts, (frame.sequence, tensor.shape)
 
     return step
 
@@ -70,17 +76,19 @@ def framering_step(torch):  # type: ignore[no-untyped-def]
 def mss_step(torch):  # type: ignore[no-untyped-def]
     import mss
 
-    grabber = mss.mss()
+    grabber = mss.MSS()
     monitor = grabber.monitors[0]
 
-    def step() -> tuple[int, object]:
+    def step() -> tuple[dict[str, int], object]:
         begin = time.perf_counter_ns()
         picture = grabber.grab(monitor)
-        pixels = torch.frombuffer(picture.bgra, dtype=torch.uint8).view(picture.height, picture.width, 4)
+        grabbed = time.perf_counter_ns()
+        pixels = torch.frombuffer(picture.raw, dtype=torch.uint8).view(picture.height, picture.width, 4)
         tensor = pixels.cuda()[..., [2, 1, 0]].permute(2, 0, 1).to(torch.float16).div_(255)
         torch.cuda.synchronize()
-        spent = time.perf_counter_ns() - begin
-        return spent, (bytes(picture.raw[:4]), bytes(picture.raw[-4:]), tensor.shape)
+        end = time.perf_counter_ns()
+        parts = {"grab": grabbed - begin, "convert": end - grabbed}
+        return parts, (bytes(picture.raw[:4]), bytes(picture.raw[-4:]), tensor.shape)
 
     return step
 

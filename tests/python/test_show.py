@@ -94,10 +94,8 @@ def test_a_window_shows_the_stream_until_it_is_closed(stream: framering.Stream) 
                 timeout=20,
             )
             assert "Width: 64" in picture.stdout
-            # What a window manager sends when its close button is pressed.
-            subprocess.run(
-                ["xdotool", "windowquit", window], env={**os.environ, "DISPLAY": display}, check=True
-            )
+            close = ["xdotool", "windowclose", window]
+            subprocess.run(close, env={**os.environ, "DISPLAY": display}, check=True, timeout=20)
             output, _ = child.communicate(timeout=60)
             assert child.returncode == 0
             assert int(output) > 0

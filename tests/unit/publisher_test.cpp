@@ -2,8 +2,14 @@
 #include "daemon/publisher.h"
 
 #include <gtest/gtest.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <climits>
 #include <optional>
+#include <thread>
+#include <vector>
 
 #include "tests/support/soon.h"
 
@@ -15,7 +21,7 @@ using testing::soon;
 class PublisherTest : public ::testing::Test {
  protected:
   proto::LeasePage& add_reader(uint64_t asked_ns = 0, bool cursor = false) {
-    auto reader = Reader::create({.cursor = cursor});
+    auto reader = Reader::create({.wake_pipe = true, .cursor = cursor});
     EXPECT_TRUE(reader);
     (*reader)->asked_ns = asked_ns;
     table_.add(*reader);
@@ -31,10 +37,73 @@ TEST_F(PublisherTest, EveryWaitingReaderIsWoken) {
   for (int i = 0; i < 50; ++i) pages.push_back(&add_reader());
   for (int round = 0; round < 20; ++round) {
     for (proto::LeasePage* page : pages) page->waiting.store(1);
+    if (round % 2) publisher_->expect();
     publisher_->notify();
     for (proto::LeasePage* page : pages) ASSERT_TRUE(soon([&] { return page->waiting.load() == 0; }));
   }
   for (proto::LeasePage* page : pages) EXPECT_EQ(page->wake_word.load(), 20u);
+}
+
+TEST_F(PublisherTest, OneThatSleepsIsWokenBeforeThePumpGoesOn) {
+  add_reader();
+  add_reader();
+  proto::LeasePage& sleeper = add_reader();
+  for (int i = 0; i < 20; ++i) {
+    sleeper.waiting.store(1);
+    publisher_->notify();
+    ASSERT_EQ(sleeper.waiting.load(), 0u);
+  }
+}
+
+TEST_F(PublisherTest, OfTheSleepersOfAClientOneIsWoken) {
+  constexpr long kSleepers = 100;
+  proto::LeasePage& page = add_reader();
+  std::vector<std::thread> sleepers;
+  for (long i = 0; i < kSleepers; ++i) {
+    sleepers.emplace_back([&] { syscall(SYS_futex, &page.wake_word, FUTEX_WAIT, 0, nullptr, nullptr, 0); });
+  }
+  // Moved from the word to itself, they are counted.
+  const auto asleep = [&] {
+    return syscall(SYS_futex, &page.wake_word, FUTEX_CMP_REQUEUE, 0, INT_MAX, &page.wake_word,
+                   page.wake_word.load());
+  };
+  EXPECT_TRUE(soon([&] { return asleep() == kSleepers; }));
+  page.waiting.store(1);
+  publisher_->notify();
+  EXPECT_EQ(asleep(), kSleepers - 1);
+  publisher_->stop();
+  EXPECT_EQ(syscall(SYS_futex, &page.wake_word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0), kSleepers - 1);
+  for (std::thread& sleeper : sleepers) sleeper.join();
+}
+
+TEST_F(PublisherTest, WhoWasWokenAtOnceAndWaitsForTheNextFrameIsLeftAlone) {
+  proto::LeasePage& first = add_reader();
+  proto::LeasePage& second = add_reader();
+  first.waiting.store(1);
+  second.waiting.store(1);
+  publisher_->notify();
+  ASSERT_EQ(first.waiting.exchange(1), 0u);
+  ASSERT_TRUE(soon([&] { return second.waiting.load() == 0; }));
+  EXPECT_EQ(first.waiting.load(), 1u);
+  EXPECT_EQ(first.wake_word.load(), 1u);
+  publisher_->notify();
+  EXPECT_TRUE(soon([&] { return first.waiting.load() == 0; }));
+}
+
+TEST_F(PublisherTest, AFrameThatIsExpectedAndDoesNotComeWakesNobody) {
+  proto::LeasePage& page = add_reader();
+  for (uint32_t i = 0; i < 20; ++i) {
+    EXPECT_EQ(page.wake_word.load(), i);
+    page.armed.store(1);
+    page.waiting.store(1);
+    publisher_->expect();
+    publisher_->notify();
+    ASSERT_TRUE(soon([&] { return page.armed.load() == 0; })) << "the thread has been there";
+    page.waiting.store(1);
+    publisher_->expect();
+    std::this_thread::yield();
+    EXPECT_EQ(page.waiting.load(), 1u);
+  }
 }
 
 TEST_F(PublisherTest, TheLastOfManyNotificationsIsNotLost) {

@@ -79,7 +79,8 @@ TEST(Reader, AClientThatDoesNotWaitIsLeftAlone) {
   const ClientPage page(*reader);
   const auto pipe_end = reader->export_wake_pipe();
   ASSERT_TRUE(pipe_end);
-  reader->wake();
+  EXPECT_FALSE(reader->claim_sleeper());
+  reader->signal_pipe();
   EXPECT_EQ(page->wake_word.load(), 0u);
   EXPECT_EQ(bytes_in(pipe_end->get()), 0u);
 }
@@ -93,12 +94,12 @@ TEST(Reader, AWaitingClientIsWokenOnce) {
       syscall(SYS_futex, &page->wake_word, FUTEX_WAIT, 0, nullptr, nullptr, 0);
     }
   });
+  ASSERT_TRUE(reader->claim_sleeper());
+  EXPECT_FALSE(reader->claim_sleeper()) << "another one wakes it";
   reader->wake();
   sleeper.join();
   EXPECT_EQ(page->wake_word.load(), 1u);
   EXPECT_EQ(page->waiting.load(), 0u);
-  reader->wake();
-  EXPECT_EQ(page->wake_word.load(), 1u);
 }
 
 TEST(Reader, AnArmedPipeGetsOneByteAndIsDisarmed) {
@@ -107,7 +108,7 @@ TEST(Reader, AnArmedPipeGetsOneByteAndIsDisarmed) {
   const auto pipe_end = reader->export_wake_pipe();
   ASSERT_TRUE(pipe_end);
   page->armed.store(1);
-  for (int i = 0; i < 3; ++i) reader->wake();
+  for (int i = 0; i < 3; ++i) reader->signal_pipe();
   EXPECT_EQ(page->armed.load(), 0u);
   EXPECT_EQ(bytes_in(pipe_end->get()), 1u);
 }
@@ -123,7 +124,7 @@ TEST(Reader, AFullPipeThatTheClientMadeBlockingDoesNotBlock) {
   ASSERT_GT(bytes, 0);
   for (int i = 0; i < bytes + 100; ++i) {
     page->armed.store(1);
-    reader->wake();
+    reader->signal_pipe();
   }
   EXPECT_EQ(bytes_in(pipe_end->get()), static_cast<size_t>(bytes));
 }
@@ -133,7 +134,7 @@ TEST(Reader, AClientThatClosedItsPipeKillsNobody) {
   const ClientPage page(*reader);
   reader->export_wake_pipe()->reset();
   page->armed.store(1);
-  reader->wake();  // no SIGPIPE
+  reader->signal_pipe();  // no SIGPIPE
   EXPECT_EQ(page->armed.load(), 0u);
 }
 
@@ -149,8 +150,8 @@ TEST(Reader, WithoutAPipeArmingDoesNothing) {
   const auto reader = make_reader();
   EXPECT_FALSE(reader->export_wake_pipe());
   reader->page()->armed.store(1);
-  reader->wake();
-  EXPECT_EQ(reader->page()->wake_word.load(), 0u);
+  reader->signal_pipe();
+  EXPECT_EQ(reader->page()->armed.load(), 1u);
 }
 
 TEST(ReaderTable, ASnapshotIsNotChangedByLaterChanges) {
@@ -204,7 +205,7 @@ TEST(ReaderTable, ReadersComeAndGoWhileOthersScan) {
       const auto readers = table.snapshot();
       for (const ReaderEntry& entry : *readers) {
         for (const auto& lease : entry.leases) sum += lease.load();
-        entry.reader->wake();
+        if (entry.reader->claim_sleeper()) entry.reader->wake();
       }
     }
     EXPECT_EQ(sum, 0u);

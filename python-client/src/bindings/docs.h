@@ -142,7 +142,7 @@ inline constexpr char kTensorSpec[] =
 channels 'RGB', 'BGR', 'GRAY'; layout 'HWC', 'CHW'; dtype 'uint8', 'float16', 'bfloat16', 'float32';
 size (height, width); region (x, y, width, height) in pixels of the frame; resize 'nearest',
 'bilinear', 'area'. InvalidArgument names what is allowed.)";
-inline constexpr char kTensorShape[] = "Of the result for so many frames like this one, the frames first.";
+inline constexpr char kTensorShape[] = "Of the result for so many frames of this size in pixels, the frames first.";
 inline constexpr char kTensor[] = "A result in memory of its own, for from_dlpack() of any framework.";
 inline constexpr char kTensorDlpack[] = R"(A DLPack capsule, writable; frames first, then the layout.
 

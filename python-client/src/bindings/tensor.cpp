@@ -202,12 +202,12 @@ void bind_tensor(nb::module_& module) {
           nb::arg("std"))
       .def(
           "shape",
-          [](const TensorSpec& self, const PyFrame& frame, size_t count) {
-            const TensorShape shape = tensor_shape(self, frame.info().width, frame.info().height);
-            return to_tuple(shape_of(count, shape, self.layout));
+          [](const TensorSpec& self, uint32_t width, uint32_t height, size_t count) {
+            return to_tuple(shape_of(count, tensor_shape(self, width, height), self.layout));
           },
-          nb::arg("frame"), nb::arg("count"),
-          nb::sig("def shape(self, frame: Frame, count: int) -> tuple[int, ...]"), docs::kTensorShape);
+          nb::arg("width"), nb::arg("height"), nb::arg("count"),
+          nb::sig("def shape(self, width: int, height: int, count: int) -> tuple[int, ...]"),
+          docs::kTensorShape);
   nb::class_<Tensor>(module, "Tensor", nb::is_final(), docs::kTensor)
       .def("__dlpack__", &export_tensor, nb::kw_only(), nb::arg("stream") = nb::none(),
            nb::arg("max_version") = nb::none(), nb::arg("dl_device") = nb::none(),

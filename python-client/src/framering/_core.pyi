@@ -483,8 +483,10 @@ class TensorSpec:
 
     def __init__(self, channels: str, layout: str, dtype: str, size: tuple[int, int] | None, region: tuple[int, int, int, int] | None, resize: str, scale: float | None, mean: Sequence[float], std: Sequence[float]) -> None: ...
 
-    def shape(self, frame: Frame, count: int) -> tuple[int, ...]:
-        """Of the result for so many frames like this one, the frames first."""
+    def shape(self, width: int, height: int, count: int) -> tuple[int, ...]:
+        """
+        Of the result for so many frames of this size in pixels, the frames first.
+        """
 
 class Tensor:
     """A result in memory of its own, for from_dlpack() of any framework."""

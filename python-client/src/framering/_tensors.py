@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -46,31 +47,30 @@ class _Conversion:
         self.frames: list[_core.Frame] = [frames] if isinstance(frames, _core.Frame) else list(frames)
         if not self.frames:
             raise InvalidArgument("there are no frames to convert")
-        self.first = self.frames[0]
+        first = self.first = self.frames[0]
         self.spec: _core.TensorSpec | None = None
         asked = (channels, layout, dtype, size, region, resize, scale, mean, std, out)
         if self.single and all(argument is None for argument in asked):
             return
         _allow_copy(copy, "a conversion is always a copy")
-        if not all((f.shape, f.format) == (self.first.shape, self.first.format) for f in self.frames):
+        if not all((f.shape, f.format) == (first.shape, first.format) for f in self.frames[1:]):
             raise InvalidArgument("the frames of a batch must have one size and format")
         self.dtype = _dtype_name(dtype if dtype is not None else getattr(out, "dtype", None))
-        self.spec = _core.TensorSpec(
+        self.spec, shape = _plan(
+            first.width,
+            first.height,
+            len(self.frames),
             channels or "RGB",
             layout or default_layout,
             self.dtype,
-            size,
-            region,
+            None if size is None else tuple(size),
+            None if region is None else tuple(region),
             resize or "bilinear",
             scale,
             _three(mean, 0.0),
             _three(std, 1.0),
         )
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        assert self.spec
-        return self.spec.shape(self.first, len(self.frames))[1 if self.single else 0 :]
+        self.shape = shape[1:] if self.single else shape
 
     def write(self, address: int, stream: int | None = None) -> None:
         assert self.spec
@@ -93,6 +93,13 @@ class _Conversion:
             )
 
 
+@functools.lru_cache(maxsize=256)
+def _plan(width: int, height: int, count: int, *spec: Any) -> tuple[_core.TensorSpec, tuple[int, ...]]:
+    """How frames of a size are converted, and the shape of the result: the same frame after frame."""
+    made = _core.TensorSpec(*spec)
+    return made, made.shape(width, height, count)
+
+
 def _allow_copy(copy: bool | None, why: str) -> None:
     if copy is False:
         raise InvalidArgument(f"{why}: leave copy=False out, or take the pixels as they are where they are")
@@ -111,6 +118,7 @@ def _three(values: Numbers | None, default: float) -> tuple[float, float, float]
     return (numbers[0], numbers[1], numbers[2])
 
 
+@functools.lru_cache(maxsize=64)
 def _dtype_name(dtype: Any) -> str:
     """Of torch.float16, numpy.float16, numpy.dtype("float16") or "float16"; uint8 of None."""
     if dtype is None:
