@@ -5,6 +5,35 @@ sys.path.insert(0, str(Path(__file__).parent))
 from bench import GpuBench, ROOT, SIZE
 import os
 
+def spin(label, before=lambda: None):
+    """Where the time of next(spin_us) goes in Python."""
+    with tempfile.TemporaryDirectory() as folder:
+        bench = GpuBench(ROOT / "build" / "release", 3, Path(folder))
+        with bench.daemon("", "--source", "test:64x48@120") as (env, _), framering.open("test:64x48@120", socket=env["FRAMERING_SOCKET"]) as stream:
+            before()
+            total, lead, direct = [], [], []
+            for i in range(250):
+                frame = stream.next(spin_us=20000)
+                now = time.monotonic_ns()
+                total.append((now - frame.published_ns) / 1000)
+                lead.append((frame.published_ns - frame.capture_ns) / 1000)
+                frame.release()
+            stats = stream.stats
+            inside = stats.age_p50_ms * 1000 - statistics.median(lead) if hasattr(stats, "age_p50_ms") else stats
+            print("spin", label, "total p50", statistics.median(total), "capture to publish", statistics.median(lead), "age in the binding less that", inside)
+            total = []
+            for i in range(250):  # in Python itself: what is warm stays warm
+                while True:
+                    try:
+                        frame = stream.next(0)
+                        break
+                    except TimeoutError:
+                        pass
+                now = time.monotonic_ns()
+                total.append((now - frame.published_ns) / 1000)
+                frame.release()
+            print("spin", label, "by next(0) in Python, p50", statistics.median(total), flush=True)
+
 def med(f, n=300, pause=0.0):
     out = []
     for _ in range(n):
@@ -12,10 +41,13 @@ def med(f, n=300, pause=0.0):
         begin = time.perf_counter_ns(); f(); out.append(time.perf_counter_ns() - begin)
     return f"{statistics.median(out) / 1000:.1f}"
 
+import gc
+spin("plain")
+spin("without gc", gc.disable)
 with tempfile.TemporaryDirectory() as folder:
     bench = GpuBench(ROOT / "build" / "release", 3, Path(folder))
     with bench.xvfb(SIZE) as (display, _), bench.daemon(display) as (env, _):
-        stream = framering.open(socket=env["FRAMERING_SOCKET"], max_leases=4)
+        stream = framering.open(socket=env["FRAMERING_SOCKET"], max_leases=3)
         frame = stream.latest()
         stream2 = torch.cuda.current_stream()
         kw = dict(channels="RGB", layout="CHW", dtype=torch.float16)

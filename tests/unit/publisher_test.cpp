@@ -152,6 +152,44 @@ TEST_F(PublisherTest, APointersMotionWakesOnlyWhoFollowsIt) {
   EXPECT_EQ(indifferent.wake_word.load(), 1u) << "by the end alone";
 }
 
+TEST_F(PublisherTest, WhoIsWokenForAFrameAndAsksAtOnceIsWokenForTheAnswerToo) {
+  proto::LeasePage& page = add_reader();
+  Reader& reader = *table_.snapshot()->front().reader;
+  for (uint64_t i = 1; i <= 2000; ++i) {
+    page.waiting.store(1);
+    publisher_->notify();
+    ASSERT_TRUE(soon([&] { return page.waiting.load() == 0; }));
+    reader.asked_ns = i;
+    page.waiting.store(1);
+    publisher_->notify_confirmed(i);
+    ASSERT_TRUE(soon([&] { return page.waiting.load() == 0; })) << "confirmation " << i;
+  }
+}
+
+TEST_F(PublisherTest, ReadersMayLeaveWhileTheyAreWoken) {
+  std::atomic<bool> done{false};
+  std::atomic<uint64_t> asked_ns{1};
+  std::thread comings_and_goings([&] {
+    while (!done) {
+      auto reader = *Reader::create({.wake_pipe = true});
+      reader->asked_ns = asked_ns.load();
+      reader->page()->armed.store(1);
+      reader->page()->waiting.store(1);
+      table_.add(reader);
+      table_.remove(reader.get());
+    }
+  });
+  for (uint64_t i = 1; i < 3000; ++i) {
+    publisher_->expect();
+    if (i % 2) publisher_->notify();
+    publisher_->notify_confirmed(i);
+    asked_ns.store(i + 1);
+    std::this_thread::yield();
+  }
+  done = true;
+  comings_and_goings.join();
+}
+
 TEST_F(PublisherTest, StoppingWakesWhoeverWaits) {
   proto::LeasePage& first = add_reader();
   proto::LeasePage& second = add_reader();

@@ -236,12 +236,23 @@ def to_torch(
         conversion.check_out(out, out.is_contiguous(), out.device, device)
     if first.device is None:
         conversion.write(out.data_ptr())
+    elif torch.cuda.current_device() == first.device:
+        conversion.write(out.data_ptr(), _torch_stream(first.device))
     else:
         with torch.cuda.device(device):
-            conversion.write(out.data_ptr(), torch.cuda.current_stream(device).cuda_stream)
+            conversion.write(out.data_ptr(), _torch_stream(first.device))
     return out
 
 
+def _torch_stream(device: int) -> int:
+    """The handle of torch's current stream, as torch's compiled code asks for it: without an object."""
+    import torch
+
+    handle: int = torch._C._cuda_getCurrentRawStream(device)  # type: ignore[attr-defined, unused-ignore]
+    return handle
+
+
+@functools.lru_cache(maxsize=8)
 def _torch_dtype(name: str) -> torch.dtype:
     import torch
 
