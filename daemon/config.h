@@ -39,7 +39,7 @@ struct Config {
   uint32_t slots = proto::kDefaultSlots;
   std::optional<double> max_fps;  // unset: 60, or a test source's own rate; 0 = no cap
   uint32_t lease_ms = proto::kDefaultLeaseMs;
-  uint32_t keepalive_ms = 0;  // 0 = none
+  uint32_t keepalive_ms = 0;                     // 0 = none
   uint32_t linger_ms = proto::kDefaultLingerMs;  // of streams that are not in `sources`, without a reader
   std::optional<uint32_t> exit_when_idle_s;      // unset: never
   std::string log_level = "info";

@@ -1,6 +1,7 @@
 #include "daemon/epoch_loop.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "daemon/wait.h"
 

@@ -116,9 +116,9 @@ void Publisher::run() {
     const bool moved = std::exchange(seen_cursor_changes, cursor_changes) != cursor_changes;
     const uint64_t confirmed_ns = confirmed_ns_.load();
     const uint64_t answered_ns = std::exchange(seen_confirmed_ns, confirmed_ns);
-    if (count > 0) {
-      wake_all(count == 1 ? claimed_.load() : nullptr);
-    } else if (moved || answered_ns != confirmed_ns) {
+    if (count > 0) wake_all(count == 1 ? claimed_.load() : nullptr);
+    // Besides, not instead: who was woken for the change may have come to wait for this since.
+    if (moved || answered_ns != confirmed_ns) {
       wake_some([=](const Reader& reader) {
         const uint64_t asked_ns = reader.asked_ns.load();
         return (moved && reader.options().cursor) || (asked_ns > answered_ns && asked_ns <= confirmed_ns);

@@ -3,10 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
-#include <cstring>
 #include <memory>
+#include <span>
 #include <thread>
+#include <vector>
 
 #include "proto/cursor_shapes.h"
 #include "proto/damage_history.h"

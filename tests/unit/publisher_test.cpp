@@ -152,6 +152,20 @@ TEST_F(PublisherTest, APointersMotionWakesOnlyWhoFollowsIt) {
   EXPECT_EQ(indifferent.wake_word.load(), 1u) << "by the end alone";
 }
 
+TEST_F(PublisherTest, WhoIsWokenForAFrameAndAsksAtOnceIsWokenForTheAnswerToo) {
+  proto::LeasePage& page = add_reader();
+  Reader& reader = *table_.snapshot()->front().reader;
+  for (uint64_t i = 1; i <= 2000; ++i) {
+    page.waiting.store(1);
+    publisher_->notify();
+    ASSERT_TRUE(soon([&] { return page.waiting.load() == 0; }));
+    reader.asked_ns = i;
+    page.waiting.store(1);
+    publisher_->notify_confirmed(i);
+    ASSERT_TRUE(soon([&] { return page.waiting.load() == 0; })) << "confirmation " << i;
+  }
+}
+
 TEST_F(PublisherTest, ReadersMayLeaveWhileTheyAreWoken) {
   std::atomic<bool> done{false};
   std::atomic<uint64_t> asked_ns{1};

@@ -1,16 +1,20 @@
 // A pump with a source and a pool that do as they are told.
 #pragma once
 
-#include "daemon/pump.h"
-
-#include "daemon/epoch_loop.h"
-
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
+#include <memory>
+#include <optional>
 #include <thread>
+#include <utility>
+#include <vector>
+
+#include "daemon/epoch_loop.h"
+#include "daemon/pump.h"
 
 namespace framering::daemon {
 

@@ -1,9 +1,12 @@
 // What a source tells of an X server's pointer, and paints of it, against what the server itself says.
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <random>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
