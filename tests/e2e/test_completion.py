@@ -130,7 +130,7 @@ def test_fish_completes_commands_options_values_and_live_sources(socket: Path) -
     assert fish(socket, "framering watch --mode ") == ["every", "latest"]
     assert fish(socket, "framering completion ") == ["bash", "fish", "zsh"]
     assert fish(socket, "framering policy ch") == ["check"]
-    assert fish(socket, "framering policy check te") == sorted(SOURCES)
+    assert set(fish(socket, "framering policy check te")) == set(SOURCES)
     assert fish(socket, "framering top --") == ["--count", "--help", "--interval", "--socket"]
     assert set(fish(socket, "framering grab te")) == set(SOURCES)
     assert fish(socket, "framering --socket /nonexistent grab te") == []
