@@ -167,7 +167,6 @@ proto::Status set_up(Daemon& daemon, const Config& config) {
   if (auto opened = open_metrics(daemon, config); !opened) return opened;
   daemon.server->start();
   daemon.supervision.emplace(daemon.io, *daemon.server);
-  daemon.supervision->start();
   return proto::Ok{};
 }
 
@@ -231,6 +230,7 @@ int run(const Config& config, int argc, char* const* arguments) {
   });
   boost::asio::signal_set hang_up(daemon->io, SIGHUP);
   reload_at(hang_up, *daemon);
+  daemon->supervision->start();  // whoever is told that it is ready may send signals
   daemon->io.run();
   if (daemon->must_restart && !must_end) {
     ending.clear();  // from here on a signal ends the process as it stands

@@ -178,7 +178,8 @@ struct Parser {
     command->add_flag("--json", doctor_options.json, "One JSON object");
     command->footer(
         "Reads a stream for a second and tells how fast frames came.\n"
-        "Exit codes: 0 all works, 6 with warnings, 1 something is broken.");
+        "Exit codes: 0 all works, 6 with warnings, 1 something is broken.\n\n"
+        "Examples:\n  framering doctor\n  framering doctor --json | jq '.checks[] | select(.fix)'");
     command->callback([this] { run = [this] { return doctor(socket, doctor_options); }; });
   }
 
@@ -200,7 +201,8 @@ struct Parser {
     auto* command = app.add_subcommand("reload", "Have the daemon read its configuration again");
     command->footer(
         "Policy, quotas and log level change at once; the rest needs a restart. An invalid configuration is\n"
-        "refused with line and column, and the daemon goes on as it was. For root and the daemon's user.");
+        "refused with line and column, and the daemon goes on as it was. For root and the daemon's\n"
+        "user.\n\nExamples:\n  sudo framering reload");
     command->callback([this] { run = [this] { return reload(socket); }; });
   }
 

@@ -83,7 +83,8 @@ std::string Connection::metrics() {
   require_own_process(*core_);
   const auto reply = internal::value_or_raise(core_->request(proto::MetricsRequest{}));
   const auto* metrics = std::get_if<proto::MetricsReply>(&reply.body);
-  if (!metrics || reply.fds.size() != 1) throw Error(ErrorCode::protocol, "frameringd answered something else");
+  if (!metrics || reply.fds.size() != 1)
+    throw Error(ErrorCode::protocol, "frameringd answered something else");
   return internal::value_or_raise(internal::read_file(reply.fds[0].get(), metrics->bytes));
 }
 

@@ -43,7 +43,7 @@ class FRAMERING_API Connection {
     std::string reason;
   };
   Verdict check_policy(uint32_t uid, const std::string& source);
-  // Has the daemon read its configuration again: policy, quotas, log level. For root and the daemon's own user.
+  // Has the daemon read its configuration again: policy, quotas, log level. For root and its own user.
   // Throws permission_denied, and invalid_argument (with file, line and column) where it stays as it was.
   void reload();
 
