@@ -33,7 +33,7 @@ _framering() {
         *:grab:-*) candidates='--output --timeout --json --socket --help' ;;
         *:watch:-*) candidates='--mode --duration --json --socket --help' ;;
         *:grab:* | *:watch:*) candidates=$(_framering_sources "$socket") ;;
-        *:mss:-*) candidates='--coordinates --level --monitor --output --with-cursor --quiet --backend --help' ;;
+        *:mss:-*) candidates='--coordinates --level --monitor --output --with-cursor --quiet --backend --version --help' ;;
         *:completion:*) candidates='bash zsh fish --help' ;;
       esac
       mapfile -t COMPREPLY < <(compgen -W "$candidates" -- "$word")

@@ -18,7 +18,9 @@ _framering() {
     watch) _arguments $common '--mode=[which frames]:mode:(latest every)' '--duration=[seconds]:seconds' \
         '--json[a JSON object a line]' '1:source:_framering_sources' ;;
     mss) _arguments '(-m --monitor)'{-m+,--monitor=}'[number]:number' '(-o --output)'{-o+,--output=}'[the file]:file:_files' \
-        '(-c --coordinates)'{-c+,--coordinates=}'[part]:region' '(-q --quiet)'{-q,--quiet}'[say nothing]' ;;
+        '(-c --coordinates)'{-c+,--coordinates=}'[part]:region' '(-l --level)'{-l+,--level=}'[of compression]:level' \
+        '--with-cursor[the pointer too]' '(-q --quiet)'{-q,--quiet}'[say nothing]' \
+        '(-b --backend)'{-b+,--backend=}'[any]:name' '(-v --version)'{-v,--version}'[version]' '(-h --help)'{-h,--help}'[help]' ;;
     completion) _arguments $common '1:shell:(bash zsh fish)' ;;
   esac
 }
