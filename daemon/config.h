@@ -38,6 +38,7 @@ struct Config {
   uint32_t slots = proto::kDefaultSlots;
   std::optional<double> max_fps;  // unset: 60, or a test source's own rate; 0 = no cap
   uint32_t lease_ms = proto::kDefaultLeaseMs;
+  uint32_t keepalive_ms = 0;  // 0 = none
   uint32_t linger_ms = proto::kDefaultLingerMs;  // of streams that are not in `sources`, without a reader
   std::optional<uint32_t> exit_when_idle_s;      // unset: never
   std::string log_level = "info";
@@ -66,6 +67,7 @@ proto::Status set_sources(Config& config, std::vector<std::string> sources);
 proto::Status set_memory(MemoryChoice& memory, const std::string& name);
 proto::Status set_slots(Config& config, int64_t slots);
 proto::Status set_max_fps(Config& config, double fps);
+proto::Status set_keepalive_ms(Config& config, int64_t keepalive_ms);
 proto::Status set_lease_ms(Config& config, int64_t lease_ms);
 proto::Status set_linger_ms(Config& config, int64_t linger_ms);
 proto::Status set_exit_when_idle(Config& config, int64_t seconds);

@@ -169,6 +169,8 @@ std::vector<Key> top_keys(Config& config, const std::string& path, std::vector<s
       {"slots", value_of<int64_t>("an integer", [&](int64_t v) { return set_slots(config, v); })},
       {"max_fps", number([&](double v) { return set_max_fps(config, v); })},
       {"lease_ms", value_of<int64_t>("an integer", [&](int64_t v) { return set_lease_ms(config, v); })},
+      {"keepalive_ms",
+       value_of<int64_t>("an integer", [&](int64_t v) { return set_keepalive_ms(config, v); })},
       {"linger_ms", value_of<int64_t>("an integer", [&](int64_t v) { return set_linger_ms(config, v); })},
       {"exit_when_idle",
        value_of<int64_t>("an integer", [&](int64_t v) { return set_exit_when_idle(config, v); })},

@@ -73,7 +73,8 @@ proto::Result<StreamRegistry::Parts> find_parts(Daemon& daemon, const SourceName
   return StreamRegistry::Parts{{.source = name.text(),
                                 .slot_count = config.slots,
                                 .lease_ms = config.lease_ms,
-                                .max_fps = config.max_fps.value_or(default_max_fps(name))},
+                                .max_fps = config.max_fps.value_or(default_max_fps(name)),
+                                .keepalive_ms = config.keepalive_ms},
                                *std::move(source),
                                make_pool(daemon, name.text(), config)};
 }

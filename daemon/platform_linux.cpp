@@ -23,10 +23,11 @@ proto::Result<SourceFactory> find_source(const SourceName& name, const Config& c
     return SourceFactory([options] { return open_test_source(options); });
   }
   if (std::holds_alternative<ScreenName>(name.value())) {
-    return SourceFactory([display = config.display] { return open_x11_source({.display = display}); });
+    const X11Options options{.display = config.display, .embed_cursor = name.with_cursor()};
+    return SourceFactory([options] { return open_x11_source(options); });
   }
   return Error{ErrorCode::kInvalidArgument, "source " + name.text() + " cannot be captured here",
-               "there are: screen, test:WIDTHxHEIGHT@FPS"};
+               "there are: screen, screen+cursor, test:WIDTHxHEIGHT@FPS"};
 }
 
 double default_max_fps(const SourceName& name) {

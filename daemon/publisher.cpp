@@ -22,6 +22,11 @@ void Publisher::notify_confirmed(uint64_t until_ns) {
   wake_thread();
 }
 
+void Publisher::notify_cursor() {
+  cursor_changes_.fetch_add(1, std::memory_order_seq_cst);
+  wake_thread();
+}
+
 void Publisher::wake_thread() {
   // Process-private, so std::atomic's own waiting serves; the clients' words are not.
   generation_.fetch_add(1, std::memory_order_seq_cst);
@@ -43,6 +48,7 @@ void Publisher::run() {
   name_this_thread("publisher");
   uint32_t seen = 0;
   uint32_t seen_changes = 0;
+  uint32_t seen_cursor_changes = 0;
   uint64_t seen_confirmed_ns = 0;
   size_t first = 0;
   for (bool last = false; !last;) {
@@ -53,16 +59,19 @@ void Publisher::run() {
     heartbeat_.answer();
     const uint32_t changes = changes_.load();
     const bool everybody = std::exchange(seen_changes, changes) != changes;
+    const uint32_t cursor_changes = cursor_changes_.load();
+    const bool followers = std::exchange(seen_cursor_changes, cursor_changes) != cursor_changes;
     const uint64_t confirmed_ns = confirmed_ns_.load();
     const uint64_t answered_ns = std::exchange(seen_confirmed_ns, confirmed_ns);
-    if (!everybody && answered_ns == confirmed_ns && !last) continue;
+    if (!everybody && !followers && answered_ns == confirmed_ns && !last) continue;
     const auto readers = readers_.snapshot();
     // Starts with another client each time: nobody is always the last to be woken.
     const size_t count = readers->size();
     for (size_t i = 0; i < count; ++i) {
       Reader& reader = *(*readers)[(first + i) % count].reader;
       const uint64_t asked_ns = reader.asked_ns.load();
-      if (everybody || (asked_ns > answered_ns && asked_ns <= confirmed_ns)) reader.wake();
+      const bool answered = asked_ns > answered_ns && asked_ns <= confirmed_ns;
+      if (everybody || answered || (followers && reader.options().cursor)) reader.wake();
     }
     ++first;
   }

@@ -24,6 +24,8 @@ class Publisher {
   // Pump thread. The newest frame was confirmed up to this moment: only who asked for one up to then is
   // woken.
   void notify_confirmed(uint64_t until_ns);
+  // Pump thread. The pointer moved or changed: only who follows it is woken.
+  void notify_cursor();
   // Pump thread. Wakes everybody once more and ends the thread; idempotent.
   void stop();
 
@@ -38,6 +40,7 @@ class Publisher {
   const ReaderTable& readers_;
   std::atomic<uint32_t> generation_{0};  // moves whenever there is something to do
   std::atomic<uint32_t> changes_{0};     // of the control page, for everybody
+  std::atomic<uint32_t> cursor_changes_{0};
   std::atomic<uint64_t> confirmed_ns_{0};
   std::atomic<bool> stopping_{false};
   Heartbeat heartbeat_;

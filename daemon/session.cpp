@@ -5,6 +5,8 @@
 #include <chrono>
 #include <utility>
 
+#include "daemon/source_name.h"
+
 namespace framering::daemon {
 
 using proto::Body;
@@ -147,7 +149,10 @@ std::optional<Session::Answer> Session::find_and_open(uint32_t request_id,
     std::optional<Answer> answer{};
   };
   const auto call = std::make_shared<Call>();
-  host_.find_stream(request.source, credentials_.uid,
+  // Frames with the pointer in them are another stream.
+  const bool embedded =
+      request.cursor == proto::CursorMode::kEmbedded && !request.source.ends_with(kWithCursor);
+  host_.find_stream(embedded ? request.source + std::string(kWithCursor) : request.source, credentials_.uid,
                     [self = weak_from_this(), call, request_id,
                      request](const proto::Result<std::shared_ptr<Stream>>& stream) {
                       const auto session = self.lock();
@@ -172,7 +177,8 @@ Session::Answer Session::open(Stream& stream, const proto::OpenRequest& request)
   }
   auto ticket = host_.quota().add_stream(credentials_.uid, request.max_leases);
   if (!ticket) return refused(ticket.error());
-  auto attachment = stream.attach({client_key(), request.max_leases, request.max_fps, request.wake_pipe});
+  auto attachment = stream.attach({client_key(), request.max_leases, request.max_fps, request.wake_pipe,
+                                   request.cursor == proto::CursorMode::kMetadata});
   if (!attachment) return refused(attachment.error());
   const Epoch& epoch = (*attachment)->epoch();
   const Reader& reader = (*attachment)->reader();
@@ -206,6 +212,7 @@ Session::Answer Session::open(Stream& stream, const proto::OpenRequest& request)
   reply.layout_version = proto::kLayoutVersion;
   reply.epoch = epoch.ring->options().epoch;
   reply.memory = epoch.pool->kind();
+  reply.keepalive_ms = stream.options().keepalive_ms;
   reply.lease_ms = stream.options().lease_ms;
   reply.control_bytes = epoch.ring->control_bytes();
   reply.region_bytes = epoch.pool->slot_bytes() * epoch.pool->slot_count();

@@ -24,7 +24,8 @@ struct StreamOptions {
   std::string source;  // the name that clients open
   uint32_t slot_count = proto::kDefaultSlots;
   uint32_t lease_ms = proto::kDefaultLeaseMs;
-  double max_fps = 60;  // 0 = as fast as the source changes
+  double max_fps = 60;        // 0 = as fast as the source changes
+  uint32_t keepalive_ms = 0;  // how long nothing is said of an unchanged source; 0 = for ever
 };
 
 // Everything that lives as long as someone reads this epoch.
@@ -94,6 +95,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   bool pause_if_unused(Epoch& epoch);
   // The rate that the subscribers ask for together, capped by the stream's own; 0 = no cap.
   double wanted_fps(const Epoch& epoch) const;
+  // A subscriber wants to know where the pointer is.
+  bool wants_cursor(const Epoch& epoch) const;
 
   // Readable when subscribers came or went, or wake_pump() was called; drained by the pump each time that it
   // comes round, which is its sign of life.

@@ -136,6 +136,13 @@ double Stream::wanted_fps(const Epoch& epoch) const {
   return options_.max_fps > 0 ? std::min(fps, options_.max_fps) : fps;
 }
 
+bool Stream::wants_cursor(const Epoch& epoch) const {
+  const auto readers = epoch.readers.snapshot();
+  return std::any_of(readers->begin(), readers->end(), [](const ReaderEntry& entry) {
+    return entry.reader->options().cursor && entry.reader->subscribed.load();
+  });
+}
+
 void Stream::wake_pump() {
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = write(wake_fd_.get(), &one, sizeof one);

@@ -85,7 +85,7 @@ Encoded encode_body(Builder& b, const ListReply& m) {
 Encoded encode_body(Builder& b, const OpenRequest& m) {
   return {fb::Body::OpenRequest,
           fb::CreateOpenRequest(b, b.CreateString(m.source), static_cast<uint8_t>(m.memory), m.max_leases,
-                                m.max_fps, m.wake_pipe)
+                                m.max_fps, m.wake_pipe, static_cast<uint8_t>(m.cursor))
               .Union()};
 }
 Encoded encode_body(Builder& b, const OpenReply& m) {
@@ -97,7 +97,7 @@ Encoded encode_body(Builder& b, const OpenReply& m) {
   return {fb::Body::OpenReply,
           fb::CreateOpenReply(b, m.stream_id, m.layout_version, m.epoch, static_cast<uint8_t>(m.memory),
                               m.lease_ms, m.control_bytes, m.region_bytes, m.max_leases, fd_roles,
-                              device_uuid, memory_handle)
+                              device_uuid, memory_handle, m.keepalive_ms)
               .Union()};
 }
 Encoded encode_body(Builder& b, const CloseRequest& m) {
@@ -181,9 +181,11 @@ Result<Body> decode_body(const fb::OpenRequest& m) {
   request.max_leases = m.max_leases();
   request.max_fps = m.max_fps();
   request.wake_pipe = m.wake_pipe();
+  request.cursor = static_cast<CursorMode>(m.cursor());
   if (!take(m.source(), request.source, kMaxSourceName))
     return bad_field("source: at most 256 bytes of text");
   if (!is_known(request.memory)) return bad_field("memory: unknown kind");
+  if (!is_known(request.cursor)) return bad_field("cursor: unknown mode");
   if (request.max_leases < 1 || request.max_leases > kMaxLeases) return bad_field("max_leases: 1 to 16");
   if (!std::isfinite(request.max_fps) || request.max_fps < 0 || request.max_fps > kMaxFps) {
     return bad_field("max_fps: 0 to 1000");
@@ -200,6 +202,7 @@ Result<Body> decode_body(const fb::OpenReply& m) {
   reply.control_bytes = m.control_bytes();
   reply.region_bytes = m.region_bytes();
   reply.max_leases = m.max_leases();
+  reply.keepalive_ms = m.keepalive_ms();
   if (!is_known(reply.memory) || reply.memory == MemoryKind::kAuto) return bad_field("memory: unknown kind");
   if (reply.max_leases < 1 || reply.max_leases > kMaxLeases) return bad_field("max_leases: 1 to 16");
   if (m.fd_roles() && m.fd_roles()->size() > kMaxMessageFds) return bad_field("fd_roles: too many");

@@ -33,6 +33,7 @@ BASE = {
     "daemon/" + unit
     for unit in (
         "config",
+        "cursor",
         "frame",
         "heartbeat",
         "log",

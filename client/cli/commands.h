@@ -19,6 +19,7 @@ struct GrabOptions {
   std::string source = "screen";
   std::string output;  // "-" = standard output
   double timeout_s = 5;
+  bool cursor = false;  // with the pointer
   bool json = false;
 };
 struct WatchOptions {

@@ -31,6 +31,7 @@ Exit codes:
 
 constexpr const char* kGrabFooter = R"(Examples:
   framering grab -o desktop.png
+  framering grab --cursor -o desktop.png
   framering grab test:640x480@30 -o - | display)";
 
 constexpr const char* kWatchFooter =
@@ -115,6 +116,7 @@ struct Parser {
     command->add_option("--timeout", grab_options.timeout_s, "How long to wait for a frame [5]")
         ->type_name("SECONDS")
         ->check(check_seconds);
+    command->add_flag("--cursor", grab_options.cursor, "With the pointer in it");
     command->add_flag("--json", grab_options.json, "Tell of the frame as JSON, on standard error with -o -");
     command->footer(kGrabFooter);
     command->callback([this] { run = [this] { return grab(socket, grab_options); }; });

@@ -5,9 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
+#include "daemon/cursor.h"
 #include "daemon/frame.h"
 #include "daemon/surface.h"
 #include "proto/result.h"
@@ -41,6 +43,13 @@ class Source {
   // Returns once the next poll() tells of all that had changed before the call: one round trip to the server
   // that tells of changes. kUnavailable when the source is gone.
   virtual proto::Status sync() { return proto::Ok{}; }
+
+  // Where the pointer is now and what it looks like; nothing for a source that has none, or that paints it
+  // into its frames: that then asks for a capture by poll(), if the last one shows it otherwise. One round
+  // trip. kUnavailable when the source is gone.
+  virtual proto::Result<std::optional<Cursor>> cursor() { return std::optional<Cursor>(); }
+  virtual bool has_cursor() const { return false; }     // cursor() tells of one
+  virtual bool paints_cursor() const { return false; }  // into its frames: cursor() has to be called
 
   enum class Request {
     kChanged,  // what changed since this surface was last written; nothing changed at all: damage comes back

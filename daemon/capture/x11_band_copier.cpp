@@ -29,6 +29,9 @@ class X11BandCopier final : public X11Copier {
   }
 
   Status copy(size_t surface, bool everything, Damage& changed) override;
+  void painted_over(size_t surface, DamageRect rect) override {
+    std::fill_n(targets_[surface].missing.begin() + rect.y, rect.height, true);
+  }
 
  private:
   struct Target {

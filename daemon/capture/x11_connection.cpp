@@ -112,6 +112,7 @@ Status X11Connection::require_extensions() {
   }
   shares_pixmaps_ = shm->shared_pixmaps != 0 && shm->pixmap_format == XCB_IMAGE_FORMAT_Z_PIXMAP;
   damage_event_ = xcb_get_extension_data(xcb_, &xcb_damage_id)->first_event + XCB_DAMAGE_NOTIFY;
+  cursor_event_ = xcb_get_extension_data(xcb_, &xcb_xfixes_id)->first_event + XCB_XFIXES_CURSOR_NOTIFY;
   return Ok{};
 }
 

@@ -40,6 +40,8 @@ void X11Watch::take_event(const xcb_generic_event_t& event) {
     failure_ = connection_.failed(reinterpret_cast<const xcb_generic_error_t&>(event));
   } else if (type == connection_.damage_event()) {
     drawn_ = true;
+  } else if (type == connection_.cursor_event()) {
+    cursor_changed_ = true;
   } else if (type == XCB_CONFIGURE_NOTIFY) {
     const auto& configured = reinterpret_cast<const xcb_configure_notify_event_t&>(event);
     const X11Size size{configured.width, configured.height};

@@ -12,9 +12,22 @@ from typing import Any
 import framering
 import numpy as np
 import pytest
+from desktop import start_server
 from PIL import Image
 from processes import Processes
-from programs import ENV, MOVING, STILL, WIDE, Screen, command, on_terminal, run, stopped, wait_until
+from programs import (
+    ENV,
+    MOVING,
+    STILL,
+    WIDE,
+    Screen,
+    command,
+    on_terminal,
+    run,
+    start_daemon,
+    stopped,
+    wait_until,
+)
 
 # --- list ---
 
@@ -158,6 +171,25 @@ def test_a_picture_of_a_desktop_is_what_xwd_sees(processes: Processes, tmp_path:
         return True
 
     wait_until(grabbed)
+
+
+def test_grab_with_the_cursor_has_it_where_the_pointer_is(processes: Processes, tmp_path: Path) -> None:
+    _, display = start_server(processes, "321x200x24")
+    socket = tmp_path / "socket"
+    start_daemon(processes, socket, "--display", display, "--source", "screen", "--source", "screen+cursor")
+    env = {**ENV, "DISPLAY": display}
+    run("xsetroot", "-solid", "#204060", "-cursor_name", "crosshair", env=env, check=True)
+    run("xdotool", "mousemove", "200", "120", env=env, check=True)
+    plain, with_cursor = (
+        pixels(command(socket, "grab", *options, "-o", "-", text=False).stdout)
+        for options in ([], ["--cursor"])
+    )
+    assert (plain == (0x20, 0x40, 0x60)).all()
+    rows, columns = np.nonzero((plain != with_cursor).any(axis=2))
+    assert 0 < np.ptp(rows) < 40
+    assert 0 < np.ptp(columns) < 40
+    assert rows.min() <= 120 <= rows.max()
+    assert columns.min() <= 200 <= columns.max()
 
 
 def test_grab_keeps_the_link_and_the_mode_of_a_file_that_it_replaces(socket: Path, tmp_path: Path) -> None:

@@ -125,7 +125,14 @@ def test_fish_completes_commands_options_values_and_live_sources(socket: Path) -
     needs("fish")
     assert fish(socket, "framering ") == ["completion", "grab", "list", "mss", "watch"]
     assert fish(socket, "framering gr") == ["grab"]
-    assert fish(socket, "framering grab --") == ["--help", "--json", "--output", "--socket", "--timeout"]
+    assert fish(socket, "framering grab --") == [
+        "--cursor",
+        "--help",
+        "--json",
+        "--output",
+        "--socket",
+        "--timeout",
+    ]
     assert fish(socket, "framering watch --mode ") == ["every", "latest"]
     assert fish(socket, "framering completion ") == ["bash", "fish", "zsh"]
     assert set(fish(socket, "framering grab te")) == set(SOURCES)

@@ -61,7 +61,7 @@ const std::vector<Sample>& samples() {
       {"welcome", {2, Welcome{0x0708, "0.1.0", 0x090a0b0c}}},
       {"list_request", {3, ListRequest{}}},
       {"list_reply", {4, ListReply{{full_stream(), lost_stream()}}}},
-      {"open_request", {5, OpenRequest{"screen", MemoryKind::kHost, 7, 29.97, true}}},
+      {"open_request", {5, OpenRequest{"screen", MemoryKind::kHost, 7, 29.97, true, CursorMode::kEmbedded}}},
       {"open_reply",
        {6, OpenReply{0x11121314,
                      0x1516,
@@ -73,7 +73,8 @@ const std::vector<Sample>& samples() {
                      9,
                      {FdRole::kControl, FdRole::kLease, FdRole::kWakePipe},
                      CudaUuid{std::byte{0x61}, std::byte{0x62}},
-                     std::vector<std::byte>(64, std::byte{0x63})}}},
+                     std::vector<std::byte>(64, std::byte{0x63}),
+                     0x71727374}}},
       {"close_request", {7, CloseRequest{0x51525354}}},
       {"close_reply", {8, CloseReply{}}},
       {"error", {9, Error{ErrorCode::kQuotaExceeded, "too many clients", "close what is not needed"}}},
@@ -117,6 +118,9 @@ TEST(MessageKinds, EnumsMeanWhatTheyMeantBefore) {
   EXPECT_EQ(static_cast<int>(MemoryKind::kHost), 1);
   EXPECT_EQ(static_cast<int>(MemoryKind::kCuda), 2);
   EXPECT_EQ(static_cast<int>(MemoryKind::kCudaIpc), 3);
+  EXPECT_EQ(static_cast<int>(CursorMode::kHidden), 0);
+  EXPECT_EQ(static_cast<int>(CursorMode::kMetadata), 1);
+  EXPECT_EQ(static_cast<int>(CursorMode::kEmbedded), 2);
   EXPECT_EQ(static_cast<int>(FdRole::kControl), 1);
   EXPECT_EQ(static_cast<int>(FdRole::kPixels), 2);
   EXPECT_EQ(static_cast<int>(FdRole::kLease), 3);

@@ -30,7 +30,7 @@ _framering() {
         --timeout:* | --duration:*) ;;
         *::*) candidates='list grab watch mss completion --socket --help --version' ;;
         *:list:*) candidates='--json --socket --help' ;;
-        *:grab:-*) candidates='--output --timeout --json --socket --help' ;;
+        *:grab:-*) candidates='--output --timeout --cursor --json --socket --help' ;;
         *:watch:-*) candidates='--mode --duration --json --socket --help' ;;
         *:grab:* | *:watch:*) candidates=$(_framering_sources "$socket") ;;
         *:mss:-*) candidates='--coordinates --level --monitor --output --with-cursor --quiet --backend --version --help' ;;

@@ -20,6 +20,7 @@ complete -c framering -n '__fish_seen_subcommand_from grab watch' -a '(__frameri
 complete -c framering -n '__fish_seen_subcommand_from list grab watch' -l json -d 'JSON'
 complete -c framering -n '__fish_seen_subcommand_from grab' -s o -l output -r -F -d 'The file'
 complete -c framering -n '__fish_seen_subcommand_from grab' -l timeout -x -d 'Seconds to wait'
+complete -c framering -n '__fish_seen_subcommand_from grab' -l cursor -d 'With the pointer in it'
 complete -c framering -n '__fish_seen_subcommand_from watch' -l mode -x -a 'latest every' -d 'Which frames'
 complete -c framering -n '__fish_seen_subcommand_from watch' -l duration -x -d 'Seconds'
 complete -c framering -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'

@@ -14,7 +14,8 @@ _framering() {
   case $line[1] in
     list) _arguments $common '--json[one JSON object]' ;;
     grab) _arguments $common '(-o --output)'{-o+,--output=}'[the file]:file:_files' \
-        '--timeout=[seconds to wait]:seconds' '--json[tell of the frame as JSON]' '1:source:_framering_sources' ;;
+        '--timeout=[seconds to wait]:seconds' '--cursor[with the pointer in it]' \
+        '--json[tell of the frame as JSON]' '1:source:_framering_sources' ;;
     watch) _arguments $common '--mode=[which frames]:mode:(latest every)' '--duration=[seconds]:seconds' \
         '--json[a JSON object a line]' '1:source:_framering_sources' ;;
     mss) _arguments '(-m --monitor)'{-m+,--monitor=}'[number]:number' '(-o --output)'{-o+,--output=}'[the file]:file:_files' \
