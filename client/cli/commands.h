@@ -54,8 +54,9 @@ int policy_check(const std::string& socket, const PolicyOptions& options);
 int reload(const std::string& socket);
 int doctor(const std::string& socket, const DoctorOptions& options);
 int top(const std::string& socket, const TopOptions& options);
-// The mss command of the Python package with these arguments. Returns only if it cannot be run.
-int mss(const std::string& socket, const std::vector<std::string>& arguments);
+// The mss command of the Python package with these arguments, by the python3 beside `program` (argv[0]) or on
+// PATH. Returns only if it cannot be run.
+int mss(const std::string& program, const std::string& socket, const std::vector<std::string>& arguments);
 // A completion script for bash, zsh or fish on standard output.
 int completion(const std::string& shell);
 

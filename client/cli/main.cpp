@@ -79,6 +79,7 @@ std::string check_seconds(const std::string& text) {
 // What the command line asks for; CLI11 fills the options before it is run.
 struct Parser {
   CLI::App app{"Lists, saves and watches what a frameringd captures.", "framering"};
+  const std::string program;  // argv[0]
   std::string socket;
   ListOptions list_options;
   GrabOptions grab_options;
@@ -92,7 +93,7 @@ struct Parser {
   std::vector<std::string> mss_arguments;
   std::function<int()> run;
 
-  Parser() {
+  explicit Parser(const char* argv0) : program(argv0) {
     app.footer(kFooter);
     app.set_version_flag("--version", std::string("framering ") + version, "Print the version and exit");
     app.set_help_flag("-h,--help", "Print this text and exit");
@@ -208,11 +209,13 @@ struct Parser {
 
   void add_mss() {
     auto* command = app.add_subcommand("mss", "The mss command: -m MONITOR, -c COORDINATES, -o FILE, ...");
-    command->set_help_flag();  // everything behind the word is the other program's
+    // Everything behind the word is the other program's.
+    command->set_help_flag();
+    command->fallthrough(false);
     command->prefix_command();
     command->callback([this, command] {
       mss_arguments = command->remaining();
-      run = [this] { return mss(socket, mss_arguments); };
+      run = [this] { return mss(program, socket, mss_arguments); };
     });
   }
 
@@ -251,7 +254,7 @@ int refuse(const Error& error) {
 }
 
 int run_command(int argc, char** argv) {
-  Parser parser;
+  Parser parser(argc > 0 ? argv[0] : "");
   try {
     parser.app.parse(argc, argv);
   } catch (const CLI::Success& success) {

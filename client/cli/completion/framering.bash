@@ -38,7 +38,7 @@ _framering() {
         *:policy:-*) candidates='--uid --socket --help' ;;
         *:policy:*) if [[ $before == check ]]; then candidates=$(_framering_sources "$socket"); else candidates=check; fi ;;
         *:reload:*) candidates='--socket --help' ;;
-        *:mss:-*) candidates='--coordinates --level --monitor --output --with-cursor --quiet --backend --help' ;;
+        *:mss:-*) candidates='--coordinates --level --monitor --output --with-cursor --quiet --backend --version --help' ;;
         *:completion:*) candidates='bash zsh fish --help' ;;
       esac
       mapfile -t COMPREPLY < <(compgen -W "$candidates" -- "$word")

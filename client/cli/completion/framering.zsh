@@ -23,7 +23,9 @@ _framering() {
     policy) _arguments $common '--uid=[for whom]:uid' '1:command:(check)' '2:source:_framering_sources' ;;
     reload) _arguments $common ;;
     mss) _arguments '(-m --monitor)'{-m+,--monitor=}'[number]:number' '(-o --output)'{-o+,--output=}'[the file]:file:_files' \
-        '(-c --coordinates)'{-c+,--coordinates=}'[part]:region' '(-q --quiet)'{-q,--quiet}'[say nothing]' ;;
+        '(-c --coordinates)'{-c+,--coordinates=}'[part]:region' '(-l --level)'{-l+,--level=}'[of compression]:level' \
+        '--with-cursor[the pointer too]' '(-q --quiet)'{-q,--quiet}'[say nothing]' \
+        '(-b --backend)'{-b+,--backend=}'[any]:name' '(-v --version)'{-v,--version}'[version]' '(-h --help)'{-h,--help}'[help]' ;;
     completion) _arguments $common '1:shell:(bash zsh fish)' ;;
   esac
 }
