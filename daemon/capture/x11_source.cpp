@@ -50,6 +50,7 @@ class X11Source final : public Source {
   Result<std::unique_ptr<X11Copier>> make_copier(const Geometry& geometry, std::span<const Surface> surfaces);
   // Notes what the events say and keeps it for poll().
   Status take_events();
+  Result<Cursor> query_cursor();
   Status embed_cursor(size_t surface, Damage& changed);
 
   const std::unique_ptr<X11Connection> connection_;
@@ -126,8 +127,14 @@ Status X11Source::take_events() {
   return Ok{};
 }
 
+// The events first, since one of them may tell of another picture.
+Result<Cursor> X11Source::query_cursor() {
+  if (auto taken = take_events(); !taken) return taken.error();
+  return cursor_.query(geometry_, 0, 0);
+}
+
 Result<std::optional<Cursor>> X11Source::cursor() {
-  auto now = cursor_.query(geometry_, 0, 0);
+  auto now = query_cursor();
   if (!now) return now.error();
   if (!embedded_) return std::optional<Cursor>(*std::move(now));
   embedded_->look(*now);
@@ -135,7 +142,7 @@ Result<std::optional<Cursor>> X11Source::cursor() {
 }
 
 Status X11Source::embed_cursor(size_t surface, Damage& changed) {
-  const auto now = cursor_.query(geometry_, 0, 0);
+  const auto now = query_cursor();
   if (!now) return now.error();
   const DamageRect rect = embedded_->paint(*now, geometry_, surfaces_[surface], changed);
   copier_->painted_over(surface, rect);
