@@ -236,6 +236,13 @@ Status set_allow_uids(Config& config, const std::vector<int64_t>& uids) {
   return Ok{};
 }
 
+Status set_metrics_port(Config& config, int64_t port) {
+  uint32_t value = 0;
+  if (auto set = set_integer(value, {"metrics.port", 0, UINT16_MAX}, port); !set) return set;
+  config.metrics_port = static_cast<uint16_t>(value);
+  return Ok{};
+}
+
 Status set_quota(uint32_t& limit, const std::string& name, int64_t value) {
   const std::string whole_name = "quota." + name;
   return set_integer(limit, {whole_name.c_str(), 1, 1'000'000}, value);

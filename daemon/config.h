@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "daemon/policy.h"
 #include "daemon/quota.h"
 #include "proto/limits.h"
 #include "proto/message.h"
@@ -43,7 +44,10 @@ struct Config {
   std::optional<uint32_t> exit_when_idle_s;      // unset: never
   std::string log_level = "info";
   std::vector<uint32_t> allow_uids;  // who may attach besides the daemon's own user and root
+  std::vector<PolicyRule> rules;     // [[policy]], before allow_uids
   QuotaLimits quota;
+  std::string metrics_socket;  // where Prometheus reads; empty: nowhere
+  uint16_t metrics_port = 0;   // likewise, on 127.0.0.1; 0: none
 
   friend bool operator==(const Config&, const Config&) = default;
 };
@@ -73,6 +77,7 @@ proto::Status set_linger_ms(Config& config, int64_t linger_ms);
 proto::Status set_exit_when_idle(Config& config, int64_t seconds);
 proto::Status set_log_level(Config& config, const std::string& level);
 proto::Status set_allow_uids(Config& config, const std::vector<int64_t>& uids);
+proto::Status set_metrics_port(Config& config, int64_t port);
 proto::Status set_quota(uint32_t& limit, const std::string& name, int64_t value);
 
 }  // namespace framering::daemon

@@ -29,6 +29,7 @@ EpochLoop::EpochLoop(Stream& stream, Source& source, Epoch& epoch, const std::at
 Ending EpochLoop::run() {
   while (!stopping_) {
     stream_.drain_wake_fd();
+    if (stream_.take_renewal()) return {Ending::Kind::kGeometry, epoch_.geometry};
     if (stream_.pause_if_unused(epoch_)) {
       pause();
       if (!has_hung_up(source_.event_fd())) continue;
@@ -154,6 +155,8 @@ std::optional<Ending> EpochLoop::capture(uint64_t now) {
     return lost(captured.error());
   }
   stream_.captures.fetch_add(1);
+  stream_.metrics.captured(*captured, epoch_.geometry);
+  stream_.metrics.count_round_trips(source_.round_trips());
   pacer_.captured(now, dirty_ ? dirty_since_ns_ : now);
   dirty_ = waited_for_ = false;
   const bool was_pending = safety_pending_;
@@ -181,8 +184,10 @@ std::optional<Ending> EpochLoop::publish(uint32_t slot, const CaptureInfo& captu
     ring_.set_cursor(*cursor);
   }
   stream_.published.fetch_add(1);  // who has the frame finds it counted
-  ring_.publish(slot, captured, now_ns());
+  const uint64_t committed_ns = now_ns();
+  ring_.publish(slot, captured, committed_ns);
   epoch_.publisher.notify();
+  stream_.metrics.published(captured, committed_ns, now_ns());
   must_publish_ = false;
   return std::nullopt;
 }

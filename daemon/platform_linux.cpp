@@ -1,3 +1,4 @@
+#include <grp.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -57,6 +58,11 @@ proto::Result<PoolFactory> find_pool(const std::string& source, const Config& co
 
 void restart_process(char* const* arguments) {
   execv("/proc/self/exe", arguments);
+}
+
+std::optional<uint32_t> find_group(const char* name) {
+  const group* entry = getgrnam(name);
+  return entry ? std::optional<uint32_t>(entry->gr_gid) : std::nullopt;
 }
 
 void raise_descriptor_limit() {

@@ -134,6 +134,7 @@ Status Pump::make_epoch(const Geometry& geometry) try {
                geometry.height, proto::format_name(geometry.format), ring_options.slot_count);
   std::swap(epoch_, epoch);
   stream_.set_epoch(epoch_);
+  stream_.metrics.epochs.fetch_add(1);
   // The old epoch ends only now, so that whoever it wakes finds the new one.
   if (epoch) {
     epoch->ring->supersede();

@@ -42,8 +42,8 @@ class Reader {
   bool claim_sleeper();
   // Costs the same whatever the client does: it wakes one thread, and he his siblings.
   void wake();
-  // Publisher thread. Writes to the pipe if the client is armed; never blocks, but whoever polls the other end
-  // costs time.
+  // Publisher thread. Writes to the pipe if the client is armed; never blocks, but whoever polls the other
+  // end costs time.
   void signal_pipe();
 
   // What the client claims to hold now; any thread.

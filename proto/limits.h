@@ -29,6 +29,7 @@ inline constexpr uint32_t kMaxKeepaliveMs = 3'600'000;
 
 inline constexpr size_t kMaxMessageBytes = 65536;
 inline constexpr size_t kMaxMessageFds = 8;
+inline constexpr uint64_t kMaxMetricsBytes = 16 << 20;
 inline constexpr uint32_t kMaxSourceName = 256;
 inline constexpr uint32_t kMaxClientName = 64;
 inline constexpr uint32_t kMaxListedClients = 256;  // in one ListReply

@@ -112,6 +112,25 @@ Encoded encode_body(Builder& b, const ConfirmRequest& m) {
 Encoded encode_body(Builder& b, const ConfirmReply&) {
   return {fb::Body::ConfirmReply, fb::CreateConfirmReply(b).Union()};
 }
+Encoded encode_body(Builder& b, const MetricsRequest&) {
+  return {fb::Body::MetricsRequest, fb::CreateMetricsRequest(b).Union()};
+}
+Encoded encode_body(Builder& b, const MetricsReply& m) {
+  return {fb::Body::MetricsReply, fb::CreateMetricsReply(b, m.bytes).Union()};
+}
+Encoded encode_body(Builder& b, const PolicyRequest& m) {
+  return {fb::Body::PolicyRequest, fb::CreatePolicyRequest(b, m.uid, b.CreateString(m.source)).Union()};
+}
+Encoded encode_body(Builder& b, const PolicyReply& m) {
+  return {fb::Body::PolicyReply,
+          fb::CreatePolicyReply(b, m.allowed, b.CreateString(as_text(m.reason, kMaxErrorText))).Union()};
+}
+Encoded encode_body(Builder& b, const ReloadRequest&) {
+  return {fb::Body::ReloadRequest, fb::CreateReloadRequest(b).Union()};
+}
+Encoded encode_body(Builder& b, const ReloadReply&) {
+  return {fb::Body::ReloadReply, fb::CreateReloadReply(b).Union()};
+}
 Encoded encode_body(Builder& b, const Error& m) {
   return {fb::Body::Error,
           fb::CreateError(b, static_cast<uint16_t>(m.code), b.CreateString(as_text(m.message, kMaxErrorText)),
@@ -237,6 +256,30 @@ Result<Body> decode_body(const fb::ConfirmRequest& m) {
 Result<Body> decode_body(const fb::ConfirmReply&) {
   return Body(ConfirmReply{});
 }
+Result<Body> decode_body(const fb::MetricsRequest&) {
+  return Body(MetricsRequest{});
+}
+Result<Body> decode_body(const fb::MetricsReply& m) {
+  if (m.bytes() > kMaxMetricsBytes) return bad_field("metrics: more than 16 MiB");
+  return Body(MetricsReply{m.bytes()});
+}
+Result<Body> decode_body(const fb::PolicyRequest& m) {
+  PolicyRequest request{m.uid(), {}};
+  if (!take(m.source(), request.source, kMaxSourceName))
+    return bad_field("source: at most 256 bytes of text");
+  return Body(std::move(request));
+}
+Result<Body> decode_body(const fb::PolicyReply& m) {
+  PolicyReply reply{m.allowed(), {}};
+  if (!take(m.reason(), reply.reason, kMaxErrorText)) return bad_field("reason: not text");
+  return Body(std::move(reply));
+}
+Result<Body> decode_body(const fb::ReloadRequest&) {
+  return Body(ReloadRequest{});
+}
+Result<Body> decode_body(const fb::ReloadReply&) {
+  return Body(ReloadReply{});
+}
 Result<Body> decode_body(const fb::Error& m) {
   Error error;
   error.code = static_cast<ErrorCode>(m.code());
@@ -270,6 +313,18 @@ Result<Body> decode_union(const fb::Message& message) {
       return decode_body(*message.body_as_ConfirmRequest());
     case fb::Body::ConfirmReply:
       return decode_body(*message.body_as_ConfirmReply());
+    case fb::Body::MetricsRequest:
+      return decode_body(*message.body_as_MetricsRequest());
+    case fb::Body::MetricsReply:
+      return decode_body(*message.body_as_MetricsReply());
+    case fb::Body::PolicyRequest:
+      return decode_body(*message.body_as_PolicyRequest());
+    case fb::Body::PolicyReply:
+      return decode_body(*message.body_as_PolicyReply());
+    case fb::Body::ReloadRequest:
+      return decode_body(*message.body_as_ReloadRequest());
+    case fb::Body::ReloadReply:
+      return decode_body(*message.body_as_ReloadReply());
     case fb::Body::NONE:
       break;
   }

@@ -108,9 +108,24 @@ struct ConfirmRequest {
   uint64_t at_ns = 0;
 };
 struct ConfirmReply {};
+struct MetricsRequest {};
+struct MetricsReply {
+  uint64_t bytes = 0;  // of the file whose descriptor comes along
+};
+struct PolicyRequest {
+  uint32_t uid = 0;
+  std::string source;
+};
+struct PolicyReply {
+  bool allowed = false;
+  std::string reason;
+};
+struct ReloadRequest {};
+struct ReloadReply {};
 
 using Body = std::variant<Hello, Welcome, ListRequest, ListReply, OpenRequest, OpenReply, CloseRequest,
-                          CloseReply, Error, ConfirmRequest, ConfirmReply>;
+                          CloseReply, Error, ConfirmRequest, ConfirmReply, MetricsRequest, MetricsReply,
+                          PolicyRequest, PolicyReply, ReloadRequest, ReloadReply>;
 
 struct Message {
   uint32_t request_id = 0;

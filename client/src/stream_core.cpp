@@ -70,11 +70,11 @@ StreamCore::StreamCore(std::shared_ptr<ConnectionCore> connection, const OpenOpt
       options_((check_options(options), options)),
       interval_ns_(options.max_fps > 0 ? static_cast<uint64_t>(1e9 / options.max_fps) : 0) {
   if (options_.wake_fd) wake_set_ = value_or_raise(WakeSet::make());
-  attach(open_epoch());
+  attach(open_epoch(wake_set_.has_value()));
 }
 
-std::shared_ptr<EpochMapping> StreamCore::open_epoch() const {
-  return value_or_raise(EpochMapping::open(connection_, make_request(options_, wake_set_.has_value()),
+std::shared_ptr<EpochMapping> StreamCore::open_epoch(bool wake_pipe) const {
+  return value_or_raise(EpochMapping::open(connection_, make_request(options_, wake_pipe),
                                            {options_.device, options_.writable}));
 }
 
@@ -342,7 +342,7 @@ void StreamCore::raise_lease_limit() const {
 
 void StreamCore::follow_or_raise() {
   if (state_of(*mapping_) == StreamState::kSuperseded) {
-    attach(open_epoch());
+    attach(open_epoch(wake_set_.has_value()));
     return;
   }
   const char* text = mapping_->control().end_text;
@@ -357,7 +357,7 @@ void StreamCore::reopen() {
   {
     std::lock_guard lock(mutex_);
     old = mapping_;
-    attach(open_epoch());
+    attach(open_epoch(wake_set_.has_value()));
   }
   if (old) wake_sleepers(*old);
 }
@@ -383,35 +383,31 @@ int StreamCore::wake_fd() {
   std::lock_guard lock(mutex_);
   check_usable();
   if (!wake_set_) {
-    wake_set_ = value_or_raise(WakeSet::make());
-    try {
-      attach(open_epoch());
-    } catch (const Error&) {
-      wake_set_.reset();
-      throw;
-    }
+    WakeSet made = value_or_raise(WakeSet::make());
+    auto mapping = open_epoch(true);
+    wake_set_ = std::move(made);
+    attach(std::move(mapping));
   }
-  return wake_set_->fd();
+  return wake_set().fd();
 }
 
-void StreamCore::check_wakeable() const {
+const WakeSet& StreamCore::wake_set() const {
   check_usable();
-  if (wake_set_) return;
+  if (wake_set_) return *wake_set_;
   throw Error(ErrorCode::invalid_argument, "this stream has no descriptor yet", "ask for wake_fd() first");
 }
 
 void StreamCore::arm() const {
   check_usable();
   std::lock_guard lock(mutex_);
-  check_wakeable();
+  wake_set();
   mapping_->lease_page().armed.store(1, std::memory_order_seq_cst);
 }
 
 void StreamCore::drain() const {
   check_usable();
   std::lock_guard lock(mutex_);
-  check_wakeable();
-  wake_set_->drain();
+  wake_set().drain();
 }
 
 }  // namespace framering::internal

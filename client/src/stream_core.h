@@ -56,9 +56,9 @@ class StreamCore {
   };
 
   std::shared_ptr<EpochMapping> mapping() const;
-  std::shared_ptr<EpochMapping> open_epoch() const;
+  std::shared_ptr<EpochMapping> open_epoch(bool wake_pipe) const;
   void attach(std::shared_ptr<EpochMapping> mapping);  // locked
-  void check_wakeable() const;                         // locked; throws without wake_fd()
+  const WakeSet& wake_set() const;                     // locked; throws before wake_fd()
   std::optional<Frame> wait_for(const Want& want, uint64_t deadline_ns, const OnSignal& on_signal);
   // What is there now, or nothing; follows a superseded epoch. Throws what ends the waiting.
   std::optional<Frame> take(const Want& want);

@@ -62,6 +62,9 @@ class Source {
   // gone.
   virtual proto::Result<CaptureInfo> capture(size_t surface, Request request) = 0;
 
+  // How often it has waited for the answer of a server so far.
+  virtual uint64_t round_trips() const { return 0; }
+
   // True where changes can be missed, so that the pump adds a full capture every few seconds of activity.
   virtual bool wants_safety_frames() const = 0;
 

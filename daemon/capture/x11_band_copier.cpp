@@ -93,6 +93,7 @@ Status X11BandCopier::copy_missing(Target& target) {
     const XcbPtr<xcb_generic_error_t> owner(error);
     if (!reply) copied = error ? connection_.failed(*error) : connection_.gone();
   }
+  connection_.count_round_trip();
   if (copied) std::fill(begin, end, false);
   return copied;
 }

@@ -39,6 +39,9 @@ class X11Connection {
   bool lost() const { return xcb_connection_has_error(xcb_) != 0; }
   proto::Error gone() const;
   proto::Error failed(const xcb_generic_error_t& error) const;
+  // Whoever waits for an answer counts it; for metrics.
+  void count_round_trip() const { ++round_trips_; }
+  uint64_t round_trips() const { return round_trips_; }
   // One round trip.
   proto::Status check(xcb_void_cookie_t cookie) const;
 
@@ -56,6 +59,7 @@ class X11Connection {
   uint8_t damage_event_ = 0;
   uint8_t cursor_event_ = 0;
   bool shares_pixmaps_ = false;
+  mutable uint64_t round_trips_ = 0;
 };
 
 }  // namespace framering::daemon

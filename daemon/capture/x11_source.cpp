@@ -42,6 +42,7 @@ class X11Source final : public Source {
   bool has_cursor() const override { return !embedded_; }
   bool paints_cursor() const override { return embedded_.has_value(); }
   Result<CaptureInfo> capture(size_t surface, Request request) override;
+  uint64_t round_trips() const override { return connection_->round_trips(); }
   // Drawing that bypasses the server's damage, such as a GPU's own, is seen by whole frames only.
   bool wants_safety_frames() const override { return true; }
   void interrupt() override { connection_->interrupt(); }

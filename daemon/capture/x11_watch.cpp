@@ -54,6 +54,7 @@ void X11Watch::take_event(const xcb_generic_event_t& event) {
 
 Result<X11Size> X11Watch::settled_size() {
   if (auto settled = settle(); !settled) return settled.error();
+  connection_.count_round_trip();
   const auto cookie = xcb_get_geometry(connection_.xcb(), connection_.root());
   const XcbPtr<xcb_get_geometry_reply_t> reply(xcb_get_geometry_reply(connection_.xcb(), cookie, nullptr));
   if (!reply) return connection_.gone();

@@ -1,6 +1,6 @@
 // What a wake-up costs without anything of ours: one process stores the time and wakes the others, each by a
-// word in a page of its own, as often a second as said; each says how long after that it ran. With `watch` they
-// watch their words and nobody is woken.
+// word in a page of its own, as often a second as said; each says how long after that it ran. With `watch`
+// they watch their words and nobody is woken.
 //
 //   bench_futex WAITERS HZ SECONDS [watch]
 #include <linux/futex.h>

@@ -277,7 +277,10 @@ def test_1_where_standard_output_cannot_be_written(socket: Path, arguments: list
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "a command is missing: list, grab, watch, mss or completion"),
+        (
+            [],
+            "a command is missing: list, grab, watch, stats, top, doctor, policy, reload, mss or completion",
+        ),
         (["snap"], "there is no command or option snap"),
         (["--verbose"], "there is no command or option --verbose"),
         (["--socket"], "--socket takes one value"),
@@ -338,10 +341,12 @@ def test_4_when_the_daemon_does_not_answer(screen: Screen) -> None:
 # --- help ---
 
 
-@pytest.mark.parametrize("name", ["", "list", "grab", "watch", "completion"])
+@pytest.mark.parametrize(
+    "name",
+    ["", "list", "grab", "watch", "stats", "top", "doctor", "policy check", "reload", "completion"],
+)
 def test_help_shows_the_usage_and_examples(name: str) -> None:
-    words = [name] if name else []
-    result = run("framering", *words, "--help")
+    result = run("framering", *name.split(), "--help")
     assert (result.returncode, result.stderr) == (0, "")
     assert re.search(rf"^Usage: framering {name}", result.stdout, re.M)
     assert re.search(rf"^Examples:\n.*framering {name}", result.stdout, re.M | re.S)
@@ -352,7 +357,7 @@ def test_the_exit_codes_of_the_help_are_those_of_the_readme() -> None:
     help_text = run("framering", "--help").stdout
     readme = (Path(__file__).parents[2] / "client/README.md").read_text()
     told = re.findall(r"^  (\d)  (.+)$", help_text, re.M)
-    assert [number for number, _ in told] == list("012345")
+    assert [number for number, _ in told] == list("0123456")
     assert re.findall(r"^\| (\d) \| (.+) \|$", readme, re.M) == told
 
 

@@ -142,7 +142,8 @@ inline constexpr char kTensorSpec[] =
 channels 'RGB', 'BGR', 'GRAY'; layout 'HWC', 'CHW'; dtype 'uint8', 'float16', 'bfloat16', 'float32';
 size (height, width); region (x, y, width, height) in pixels of the frame; resize 'nearest',
 'bilinear', 'area'. InvalidArgument names what is allowed.)";
-inline constexpr char kTensorShape[] = "Of the result for so many frames of this size in pixels, the frames first.";
+inline constexpr char kTensorShape[] =
+    "Of the result for so many frames of this size in pixels, the frames first.";
 inline constexpr char kTensor[] = "A result in memory of its own, for from_dlpack() of any framework.";
 inline constexpr char kTensorDlpack[] = R"(A DLPack capsule, writable; frames first, then the layout.
 
@@ -205,8 +206,7 @@ It has leases of its own and is closed by itself: for frame in stream.every(). R
 inline constexpr char kFind[] = R"(The frame with this sequence, or None once its slot was overwritten.
 
 It does not count for next() and latest().)";
-inline constexpr char kStats[] =
-    R"(How the frames came that this stream has returned; see StreamStats.)";
+inline constexpr char kStats[] = R"(How the frames came that this stream has returned; see StreamStats.)";
 inline constexpr char kPoll[] = "Stream.next(0), or None if there is none.";
 inline constexpr char kWakeFd[] =
     R"(A descriptor that is readable once something came after arm(), and after close().)";

@@ -15,15 +15,13 @@ from framering.mss.exception import ScreenShotError, from_error
 from framering.mss.models import Monitor
 
 if TYPE_CHECKING:
-    from framering._types import Region4
+    from framering._types import CursorMode, Region4
 
 _WAIT_SECONDS = 5.0
 # After this long without a frame our own screenshots may be what holds the ring's slots.
 _PATIENCE_SECONDS = 0.1
 # One for the screenshot that the caller still has while he takes the next; tensors on a GPU live longer.
 _HOST_LEASES, _DEVICE_LEASES = 2, 3
-# Frames have no pointer yet. MSS answers in the same way where it cannot paint one.
-_CAN_PAINT_CURSOR = False
 _DEPTHS = {"XRGB2101010": 30, "RGB565": 16}
 
 
@@ -43,7 +41,7 @@ class Capture:
         self._source = source
         self._memory = {None: "auto", "cpu": "host"}.get(device, device or "")
         self._keep = device in (None, "cpu")
-        self.with_cursor = with_cursor and _CAN_PAINT_CURSOR
+        self._cursor: CursorMode = "embedded" if with_cursor else "hidden"
         self._display = display
         self._socket = socket
         self._autostart = autostart
@@ -97,7 +95,9 @@ class Capture:
             try:
                 with _daemon.connect(self._socket, self._autostart, self._display) as connection:
                     leases = _HOST_LEASES if self._keep else _DEVICE_LEASES
-                    stream = connection.open(self._source, self._memory, max_leases=leases)
+                    stream = connection.open(
+                        self._source, self._memory, max_leases=leases, cursor=self._cursor
+                    )
             except Error as error:
                 raise from_error(error) from error
             format_ = stream.format

@@ -73,19 +73,18 @@ class MSS:
         self.compression_level = compression_level
         self.cls_image: Callable[..., Any] = _image_class(device)
         self._max_displays = _MAX_DISPLAYS if max_displays is _UNSET else max_displays
+        self._with_cursor = bool(with_cursor)
         self._only = monitor
         self._lock = Lock()
         self._monitors: Monitors | None = None
-        self._capture: Capture | None
-        self._capture = Capture(
+        self._capture: Capture | None = Capture(
             "screen" if window is None else _window_source(window),
             device,
-            with_cursor=bool(with_cursor),
+            with_cursor=self._with_cursor,
             display=os.fsdecode(display) if display else None,
             socket=socket,
             autostart=autostart,
         )
-        self._with_cursor = self._capture.with_cursor
 
     def __enter__(self) -> Self:
         return self
@@ -108,7 +107,7 @@ class MSS:
 
     @property
     def with_cursor(self) -> bool:
-        """Whether the pointer is in the picture: as asked for, where the daemon can paint it."""
+        """Whether the pointer is in the picture."""
         return self._with_cursor
 
     @property
