@@ -51,7 +51,8 @@ class X11Source final : public Source {
   Result<std::unique_ptr<X11Copier>> make_copier(const Geometry& geometry, std::span<const Surface> surfaces);
   // Notes what the events say and keeps it for poll().
   Status take_events();
-  Status embed_cursor(size_t surface, Damage& changed);
+  Result<Cursor> query_cursor();
+  Status embed_cursor(X11EmbeddedCursor& embedded, size_t surface, Damage& changed);
 
   const std::unique_ptr<X11Connection> connection_;
   const PixelFormat format_;
@@ -127,18 +128,24 @@ Status X11Source::take_events() {
   return Ok{};
 }
 
+// The events first, since one of them may tell of another picture.
+Result<Cursor> X11Source::query_cursor() {
+  if (auto taken = take_events(); !taken) return taken.error();
+  return cursor_.query(geometry_, 0, 0);
+}
+
 Result<std::optional<Cursor>> X11Source::cursor() {
-  auto now = cursor_.query(geometry_, 0, 0);
+  auto now = query_cursor();
   if (!now) return now.error();
   if (!embedded_) return std::optional<Cursor>(*std::move(now));
   embedded_->look(*now);
   return std::optional<Cursor>();
 }
 
-Status X11Source::embed_cursor(size_t surface, Damage& changed) {
-  const auto now = cursor_.query(geometry_, 0, 0);
+Status X11Source::embed_cursor(X11EmbeddedCursor& embedded, size_t surface, Damage& changed) {
+  const auto now = query_cursor();
   if (!now) return now.error();
-  const DamageRect rect = embedded_->paint(*now, geometry_, surfaces_[surface], changed);
+  const DamageRect rect = embedded.paint(*now, geometry_, surfaces_[surface], changed);
   copier_->painted_over(surface, rect);
   return Ok{};
 }
@@ -148,7 +155,7 @@ Result<CaptureInfo> X11Source::capture(size_t surface, Request request) {
   info.requested_ns = now_ns();
   const bool everything = request == Request::kFull || surfaces_stale_;
   Status copied = copier_->copy(surface, everything, info.damage);
-  if (copied && embedded_) copied = embed_cursor(surface, info.damage);
+  if (copied && embedded_) copied = embed_cursor(*embedded_, surface, info.damage);
   info.done_ns = now_ns();
   // Copying beyond the edge of a root that has become smaller is no error and copies nothing. The events up
   // to the copy are here by now.

@@ -33,9 +33,7 @@ class CursorTest : public ::testing::Test {
     if (!source) throw std::runtime_error(source.error().text());
     return BoundSource(*std::move(source), 3);
   }
-  // The picture may have changed since the source last heard of it.
   static Cursor cursor_of(const BoundSource& bound) {
-    bound.poll();
     const auto cursor = bound.source().cursor();
     if (!cursor || !*cursor) throw std::runtime_error("no cursor");
     return **cursor;
