@@ -26,10 +26,14 @@ struct Range {
   const char* name;
   int64_t least;
   int64_t most;
-  std::string text() const { return std::to_string(least) + " to " + std::to_string(most); }
+  bool or_none = false;  // 0 is allowed too
+  std::string text() const {
+    return (or_none ? "0 (none), or " : "") + std::to_string(least) + " to " + std::to_string(most);
+  }
 };
 constexpr Range kSlots{"slots", proto::kMinSlots, proto::kMaxSlots};
 constexpr Range kLeaseMs{"lease_ms", proto::kMinLeaseMs, proto::kMaxLeaseMs};
+constexpr Range kKeepaliveMs{"keepalive_ms", proto::kMinKeepaliveMs, proto::kMaxKeepaliveMs, true};
 constexpr Range kLingerMs{"linger_ms", 0, proto::kMaxLingerMs};
 constexpr Range kExitWhenIdle{"exit_when_idle", 1, 86'400};
 // 2^32 - 1 is no user: it means "unknown" wherever a uid is asked for.
@@ -41,7 +45,8 @@ Error out_of_range(const std::string& name, const std::string& value, const std:
 }
 
 Status set_integer(uint32_t& to, const Range& range, int64_t value) {
-  if (value < range.least || value > range.most) {
+  const bool is_none = range.or_none && value == 0;
+  if (!is_none && (value < range.least || value > range.most)) {
     return out_of_range(range.name, std::to_string(value), range.text());
   }
   to = static_cast<uint32_t>(value);
@@ -87,8 +92,8 @@ Exit codes: 0 ended by a signal or idle, 1 failed while running, 2 wrong command
 
 // What the command line said; the rest comes from the file or stays as it is.
 struct Arguments {
-  std::optional<std::string> socket, display, memory, config, log_level, slots, lease_ms, linger_ms, max_fps,
-      exit_when_idle;
+  std::optional<std::string> socket, display, memory, config, log_level, slots, lease_ms, keepalive_ms,
+      linger_ms, max_fps, exit_when_idle;
   std::vector<std::string> sources, allow_uids;
 };
 
@@ -102,6 +107,11 @@ Status apply_numbers(const Arguments& arguments, Config& config) {
     const auto lease_ms = parse_integer(kLeaseMs, *arguments.lease_ms);
     if (!lease_ms) return lease_ms.error();
     if (auto set = set_lease_ms(config, *lease_ms); !set) return set;
+  }
+  if (arguments.keepalive_ms) {
+    const auto keepalive_ms = parse_integer(kKeepaliveMs, *arguments.keepalive_ms);
+    if (!keepalive_ms) return keepalive_ms.error();
+    if (auto set = set_keepalive_ms(config, *keepalive_ms); !set) return set;
   }
   if (arguments.linger_ms) {
     const auto linger_ms = parse_integer(kLingerMs, *arguments.linger_ms);
@@ -193,6 +203,10 @@ Status set_max_fps(Config& config, double fps) {
   return Ok{};
 }
 
+Status set_keepalive_ms(Config& config, int64_t keepalive_ms) {
+  return set_integer(config.keepalive_ms, kKeepaliveMs, keepalive_ms);
+}
+
 Status set_lease_ms(Config& config, int64_t lease_ms) {
   return set_integer(config.lease_ms, kLeaseMs, lease_ms);
 }
@@ -222,6 +236,13 @@ Status set_allow_uids(Config& config, const std::vector<int64_t>& uids) {
   return Ok{};
 }
 
+Status set_metrics_port(Config& config, int64_t port) {
+  uint32_t value = 0;
+  if (auto set = set_integer(value, {"metrics.port", 0, UINT16_MAX}, port); !set) return set;
+  config.metrics_port = static_cast<uint16_t>(value);
+  return Ok{};
+}
+
 Status set_quota(uint32_t& limit, const std::string& name, int64_t value) {
   const std::string whole_name = "quota." + name;
   return set_integer(limit, {whole_name.c_str(), 1, 1'000'000}, value);
@@ -246,6 +267,9 @@ proto::Result<std::variant<Config, PrintAndExit>> parse_config(int argc, const c
       ->type_name("FPS");
   app.add_option("--lease-ms", arguments.lease_ms,
                  "How long a client may hold a frame for sure, 10 to 60000 [1000]")
+      ->type_name("MS");
+  app.add_option("--keepalive-ms", arguments.keepalive_ms,
+                 "Confirm an unchanged source this often, 0 (only when asked), or 10 to 3600000 [0]")
       ->type_name("MS");
   app.add_option("--linger-ms", arguments.linger_ms,
                  "How long a stream that a client started goes on without readers, 0 to 3600000 [2000]")

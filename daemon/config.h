@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "daemon/policy.h"
 #include "daemon/quota.h"
 #include "proto/limits.h"
 #include "proto/message.h"
@@ -38,11 +39,15 @@ struct Config {
   uint32_t slots = proto::kDefaultSlots;
   std::optional<double> max_fps;  // unset: 60, or a test source's own rate; 0 = no cap
   uint32_t lease_ms = proto::kDefaultLeaseMs;
+  uint32_t keepalive_ms = 0;                     // 0 = none
   uint32_t linger_ms = proto::kDefaultLingerMs;  // of streams that are not in `sources`, without a reader
   std::optional<uint32_t> exit_when_idle_s;      // unset: never
   std::string log_level = "info";
   std::vector<uint32_t> allow_uids;  // who may attach besides the daemon's own user and root
+  std::vector<PolicyRule> rules;     // [[policy]], before allow_uids
   QuotaLimits quota;
+  std::string metrics_socket;  // where Prometheus reads; empty: nowhere
+  uint16_t metrics_port = 0;   // likewise, on 127.0.0.1; 0: none
 
   friend bool operator==(const Config&, const Config&) = default;
 };
@@ -66,11 +71,13 @@ proto::Status set_sources(Config& config, std::vector<std::string> sources);
 proto::Status set_memory(MemoryChoice& memory, const std::string& name);
 proto::Status set_slots(Config& config, int64_t slots);
 proto::Status set_max_fps(Config& config, double fps);
+proto::Status set_keepalive_ms(Config& config, int64_t keepalive_ms);
 proto::Status set_lease_ms(Config& config, int64_t lease_ms);
 proto::Status set_linger_ms(Config& config, int64_t linger_ms);
 proto::Status set_exit_when_idle(Config& config, int64_t seconds);
 proto::Status set_log_level(Config& config, const std::string& level);
 proto::Status set_allow_uids(Config& config, const std::vector<int64_t>& uids);
+proto::Status set_metrics_port(Config& config, int64_t port);
 proto::Status set_quota(uint32_t& limit, const std::string& name, int64_t value);
 
 }  // namespace framering::daemon

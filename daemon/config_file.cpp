@@ -139,8 +139,66 @@ std::function<Status(const toml::node&)> memory(MemoryChoice& to) {
   return value_of<std::string>("a string", [&to](const std::string& name) { return set_memory(to, name); });
 }
 
+std::vector<Key> metrics_keys(Config& config) {
+  return {{"socket", text(config.metrics_socket)},
+          {"port", value_of<int64_t>("an integer", [&](int64_t v) { return set_metrics_port(config, v); })}};
+}
+
 std::vector<Key> stream_keys(std::string& source, MemoryChoice& choice) {
   return {{"source", text(source)}, {"memory", memory(choice)}};
+}
+
+std::function<Status(const toml::node&)> ids(std::optional<std::vector<uint32_t>>& to) {
+  return array_of<int64_t>("an array of integers", [&to](const std::vector<int64_t>& values) -> Status {
+    to.emplace();
+    for (const int64_t value : values) {
+      if (value < 0 || value >= int64_t{UINT32_MAX}) {
+        return Error{ErrorCode::kInvalidArgument, std::to_string(value) + " is not 0 to 4294967294", {}};
+      }
+      to->push_back(static_cast<uint32_t>(value));
+    }
+    return Ok{};
+  });
+}
+
+std::function<Status(const toml::node&)> memory_kinds(std::vector<proto::MemoryKind>& to) {
+  return array_of<std::string>("an array of strings", [&to](const std::vector<std::string>& names) -> Status {
+    to.clear();
+    for (const std::string& name : names) {
+      MemoryChoice choice;
+      const bool is_kind = bool(set_memory(choice, name)) && choice.device.empty();
+      if (!is_kind || choice.kind == proto::MemoryKind::kAuto) {
+        return Error{ErrorCode::kInvalidArgument, "\"" + name + "\" is none of host, cuda, cuda-ipc", {}};
+      }
+      to.push_back(choice.kind);
+    }
+    return Ok{};
+  });
+}
+
+std::vector<Key> rule_keys(PolicyRule& rule) {
+  const auto set_sources = [&rule](const std::vector<std::string>& patterns) -> Status {
+    rule.sources = patterns;
+    return Ok{};
+  };
+  return {{"uids", ids(rule.uids)},
+          {"gids", ids(rule.gids)},
+          {"exe", text(rule.exe)},
+          {"sources", array_of<std::string>("an array of strings", set_sources)},
+          {"memory", memory_kinds(rule.memory)}};
+}
+
+// A [[policy]]: one more rule.
+Status add_rule(const toml::table& table, const std::string& path, Config& config) {
+  PolicyRule rule;
+  if (auto applied = apply(table, rule_keys(rule), path); !applied) return applied;
+  if (!table.contains("sources")) {
+    return at(path, table.source(), "policy: it needs sources = [...]; [] denies all");
+  }
+  rule.name = "rule " + std::to_string(config.rules.size() + 1) + " (line " +
+              std::to_string(table.source().begin.line) + ")";
+  config.rules.push_back(std::move(rule));
+  return Ok{};
 }
 
 // A [[stream]]: one more source, perhaps with memory of its own.
@@ -169,6 +227,8 @@ std::vector<Key> top_keys(Config& config, const std::string& path, std::vector<s
       {"slots", value_of<int64_t>("an integer", [&](int64_t v) { return set_slots(config, v); })},
       {"max_fps", number([&](double v) { return set_max_fps(config, v); })},
       {"lease_ms", value_of<int64_t>("an integer", [&](int64_t v) { return set_lease_ms(config, v); })},
+      {"keepalive_ms",
+       value_of<int64_t>("an integer", [&](int64_t v) { return set_keepalive_ms(config, v); })},
       {"linger_ms", value_of<int64_t>("an integer", [&](int64_t v) { return set_linger_ms(config, v); })},
       {"exit_when_idle",
        value_of<int64_t>("an integer", [&](int64_t v) { return set_exit_when_idle(config, v); })},
@@ -177,6 +237,8 @@ std::vector<Key> top_keys(Config& config, const std::string& path, std::vector<s
       {"allow_uids", array_of<int64_t>("an array of integers",
                                        [&](const Integers& v) { return set_allow_uids(config, v); })},
       {"quota", nullptr, quota_keys(config.quota)},
+      {"metrics", nullptr, metrics_keys(config)},
+      {"policy", nullptr, {}, [&, path](const toml::table& table) { return add_rule(table, path, config); }},
       {"stream",
        nullptr,
        {},
@@ -187,11 +249,16 @@ std::vector<Key> top_keys(Config& config, const std::string& path, std::vector<s
 void add_names(const std::vector<Key>& keys, const std::string& prefix, std::vector<std::string>& names) {
   std::string source;
   MemoryChoice choice;
+  PolicyRule rule;
   for (const Key& key : keys) {
     if (key.set) {
       names.push_back(prefix + key.name);
+    } else if (key.name == "policy") {
+      add_names(rule_keys(rule), "policy.", names);
+    } else if (key.name == "stream") {
+      add_names(stream_keys(source, choice), "stream.", names);
     } else {
-      add_names(key.each ? stream_keys(source, choice) : key.table, key.name + ".", names);
+      add_names(key.table, key.name + ".", names);
     }
   }
 }

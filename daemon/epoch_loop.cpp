@@ -1,6 +1,7 @@
 #include "daemon/epoch_loop.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "daemon/wait.h"
 
@@ -13,6 +14,7 @@ namespace {
 
 // Leases end without a message, so a starved pump looks again.
 constexpr uint64_t kSlotRetryNs = 1'000'000;
+constexpr uint64_t kMillisecondNs = 1'000'000;
 
 }  // namespace
 
@@ -27,10 +29,9 @@ EpochLoop::EpochLoop(Stream& stream, Source& source, Epoch& epoch, const std::at
 Ending EpochLoop::run() {
   while (!stopping_) {
     stream_.drain_wake_fd();
+    if (stream_.take_renewal()) return {Ending::Kind::kGeometry, epoch_.geometry};
     if (stream_.pause_if_unused(epoch_)) {
-      dirty_ = must_publish_ = true;
-      waited_for_ = false;
-      wait_for_fds(stream_.wake_fd(), source_.event_fd(), /*want_input=*/false, kNever);
+      pause();
       if (!has_hung_up(source_.event_fd())) continue;
     }
     if (auto ending = look()) return *std::move(ending);
@@ -39,7 +40,8 @@ Ending EpochLoop::run() {
     const uint64_t due_ns = dirty_ ? pacer_.due_ns() : std::max(safety_ns(), pacer_.due_ns());
     const uint64_t now = now_ns();
     if (due_ns > now) {
-      wait(std::min(due_ns, next_look_ns()));
+      wait_for_fds(stream_.wake_fd(), source_.event_fd(), /*want_input=*/true,
+                   std::min(due_ns, next_look_ns()));
       continue;
     }
     if (auto ending = capture(now)) return *std::move(ending);
@@ -47,13 +49,24 @@ Ending EpochLoop::run() {
   return {Ending::Kind::kStopped};
 }
 
+void EpochLoop::pause() {
+  dirty_ = must_publish_ = true;
+  waited_for_ = follows_cursor_ = false;
+  ring_.set_cursor(std::nullopt);
+  wait_for_fds(stream_.wake_fd(), source_.event_fd(), /*want_input=*/false, kNever);
+  dirty_since_ns_ = now_ns();
+}
+
+void EpochLoop::set_dirty() {
+  if (!std::exchange(dirty_, true)) dirty_since_ns_ = now_ns();
+}
+
 std::optional<Ending> EpochLoop::look() {
   const uint64_t now = now_ns();
-  const bool confirming =
-      now >= next_confirmation_ns_ && epoch_.confirmation_wanted.exchange(false) && confirmation_is_wanted();
+  const bool confirming = confirmation_is_wanted(now);
+  if (auto ending = follow_cursor(confirming ? kNever : now)) return ending;
   // A frame that is to be captured anyway answers as well.
   if (confirming && !dirty_) {
-    next_confirmation_ns_ = now + kConfirmationIntervalNs;
     if (auto synced = source_.sync(); !synced) return lost(synced.error());
   }
   const auto events = source_.poll();
@@ -62,19 +75,40 @@ std::optional<Ending> EpochLoop::look() {
     const auto geometry = source_.geometry();
     if (!geometry) return lost(geometry.error());
     if (*geometry != epoch_.geometry) return Ending{Ending::Kind::kGeometry, *geometry};
-    dirty_ = true;
+    set_dirty();
   }
-  dirty_ |= events->changed;
+  if (events->changed) set_dirty();
   if (confirming && dirty_) waited_for_ = true;
   if (confirming && !dirty_) confirm(now);
   return std::nullopt;
 }
 
-bool EpochLoop::confirmation_is_wanted() const {
+// `now` is kNever where it has to be asked for whatever the time. A source that paints it says by poll() then
+// that it wants a capture.
+std::optional<Ending> EpochLoop::follow_cursor(uint64_t now) {
+  const bool wanted = source_.paints_cursor() || (source_.has_cursor() && stream_.wants_cursor(epoch_));
+  if (!std::exchange(follows_cursor_, wanted) || now == kNever) next_cursor_ns_ = 0;
+  if (!wanted) {
+    ring_.set_cursor(std::nullopt);
+    return std::nullopt;
+  }
+  if (now < next_cursor_ns_) return std::nullopt;
+  next_cursor_ns_ = now_ns() + std::max(pacer_.interval_ns(), kCursorIntervalNs);
+  const auto cursor = source_.cursor();
+  if (!cursor) return lost(cursor.error());
+  if (ring_.set_cursor(*cursor)) epoch_.publisher.notify_cursor();
+  return std::nullopt;
+}
+
+bool EpochLoop::confirmation_is_wanted(uint64_t now) {
+  const bool asked = now >= next_confirmation_ns_ && epoch_.confirmation_wanted.exchange(false);
   const auto readers = epoch_.readers.snapshot();
-  return std::any_of(readers->begin(), readers->end(), [this](const ReaderEntry& entry) {
-    return entry.reader->asked_ns.load() > ring_.confirmed_ns();
-  });
+  const bool waited_for = asked && std::any_of(readers->begin(), readers->end(), [&](const auto& entry) {
+                            return entry.reader->asked_ns.load() > ring_.confirmed_ns();
+                          });
+  if (!waited_for && (dirty_ || now < keepalive_ns())) return false;
+  next_confirmation_ns_ = now + kConfirmationIntervalNs;
+  return true;
 }
 
 void EpochLoop::confirm(uint64_t until_ns) {
@@ -86,8 +120,17 @@ uint64_t EpochLoop::safety_ns() const {
   return safety_pending_ ? last_full_ns_ + kSafetyIntervalNs : kNever;
 }
 
+uint64_t EpochLoop::keepalive_ns() const {
+  const uint64_t keepalive_ms = stream_.options().keepalive_ms;
+  return keepalive_ms > 0 ? ring_.confirmed_ns() + keepalive_ms * kMillisecondNs : kNever;
+}
+
 uint64_t EpochLoop::next_look_ns() const {
-  return epoch_.confirmation_wanted.load() ? next_confirmation_ns_ : kNever;
+  uint64_t next = follows_cursor_ ? next_cursor_ns_ : kNever;
+  if (epoch_.confirmation_wanted.load()) next = std::min(next, next_confirmation_ns_);
+  // What is to be captured anyway says enough.
+  if (!dirty_) next = std::min(next, keepalive_ns());
+  return next;
 }
 
 std::optional<Ending> EpochLoop::capture(uint64_t now) {
@@ -112,7 +155,9 @@ std::optional<Ending> EpochLoop::capture(uint64_t now) {
     return lost(captured.error());
   }
   stream_.captures.fetch_add(1);
-  pacer_.captured(now);
+  stream_.metrics.captured(*captured, epoch_.geometry);
+  stream_.metrics.count_round_trips(source_.round_trips());
+  pacer_.captured(now, dirty_ ? dirty_since_ns_ : now);
   dirty_ = waited_for_ = false;
   const bool was_pending = safety_pending_;
   safety_pending_ = !full && source_.wants_safety_frames() && (was_pending || !captured->damage.empty());
@@ -122,13 +167,27 @@ std::optional<Ending> EpochLoop::capture(uint64_t now) {
     confirm(captured->requested_ns);
     return std::nullopt;
   }
-  if (auto committed = epoch_.pool->commit(*slot, captured->damage); !committed) {
-    ring_.abandon(*slot);
+  return publish(*slot, *captured);
+}
+
+std::optional<Ending> EpochLoop::publish(uint32_t slot, const CaptureInfo& captured) {
+  if (auto committed = epoch_.pool->commit(slot, captured.damage); !committed) {
+    ring_.abandon(slot);
     return lost(committed.error());
   }
+  if (follows_cursor_ && source_.has_cursor()) {
+    const auto cursor = source_.cursor();
+    if (!cursor) {
+      ring_.abandon(slot);
+      return lost(cursor.error());
+    }
+    ring_.set_cursor(*cursor);
+  }
   stream_.published.fetch_add(1);  // who has the frame finds it counted
-  ring_.publish(*slot, *captured, now_ns());
+  const uint64_t committed_ns = now_ns();
+  ring_.publish(slot, captured, committed_ns);
   epoch_.publisher.notify();
+  stream_.metrics.published(captured, committed_ns, now_ns());
   must_publish_ = false;
   return std::nullopt;
 }
@@ -136,10 +195,6 @@ std::optional<Ending> EpochLoop::capture(uint64_t now) {
 Ending EpochLoop::lost(const Error& error) const {
   if (stopping_) return {Ending::Kind::kStopped};
   return {Ending::Kind::kLost, {}, error.text()};
-}
-
-void EpochLoop::wait(uint64_t deadline_ns) {
-  wait_for_fds(stream_.wake_fd(), source_.event_fd(), /*want_input=*/true, deadline_ns);
 }
 
 }  // namespace framering::daemon

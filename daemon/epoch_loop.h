@@ -1,5 +1,5 @@
-// Serves one epoch: waits for change, keeps the rate, captures, publishes, and confirms an unchanged frame to
-// whoever waits for a newer one. Pump thread; never waits for a client.
+// Serves one epoch: waits for change, keeps the rate, captures, publishes, follows the pointer, and confirms
+// an unchanged frame to whoever waits for a newer one. Pump thread; never waits for a client.
 #pragma once
 
 #include <atomic>
@@ -18,6 +18,8 @@ namespace framering::daemon {
 inline constexpr uint64_t kSafetyIntervalNs = 5'000'000'000;
 // However many clients ask, a source is asked this often at most whether anything has changed.
 inline constexpr uint64_t kConfirmationIntervalNs = 500'000;
+// While somebody follows the pointer, it is asked for at the stream's rate, but no more often than this.
+inline constexpr uint64_t kCursorIntervalNs = 8'000'000;
 
 // Why an epoch has to end.
 struct Ending {
@@ -36,14 +38,19 @@ class EpochLoop {
  private:
   // Each returns why the epoch has to end, or nothing.
   std::optional<Ending> look();
+  std::optional<Ending> follow_cursor(uint64_t now);
   std::optional<Ending> capture(uint64_t now);
+  std::optional<Ending> publish(uint32_t slot, const CaptureInfo& captured);
   Ending lost(const proto::Error& error) const;
 
-  bool confirmation_is_wanted() const;
+  void pause();
+  void set_dirty();
+  bool confirmation_is_wanted(uint64_t now);
   void confirm(uint64_t until_ns);
   uint64_t safety_ns() const;
+  uint64_t keepalive_ns() const;
+  // When to look again though nothing happens.
   uint64_t next_look_ns() const;
-  void wait(uint64_t deadline_ns);
 
   Stream& stream_;
   Source& source_;
@@ -53,12 +60,15 @@ class EpochLoop {
 
   Pacer pacer_;
   bool dirty_ = true;
+  uint64_t dirty_since_ns_ = 0;
   bool must_publish_ = true;     // the first frame, and the first after a pause, even if nothing changed
   bool safety_pending_ = false;  // something was captured by damage alone since the last full capture
   // When all was captured last, or what came after it began to be captured by damage alone.
   uint64_t last_full_ns_;
   bool waited_for_ = false;  // somebody wants the frame that is due
   uint64_t next_confirmation_ns_ = 0;
+  bool follows_cursor_ = false;
+  uint64_t next_cursor_ns_ = 0;
 };
 
 }  // namespace framering::daemon

@@ -7,6 +7,7 @@
 namespace framering::daemon {
 
 void start_logging(const std::string& level);
+void set_log_level(const std::string& level);
 
 // For lines that a client can cause at will: at most `kLinesPerSecond`; what was left out is counted in the
 // next line. Io thread only.

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -17,6 +18,7 @@
 #include "daemon/config.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
+#include "daemon/metrics_server.h"
 #include "daemon/platform.h"
 #include "daemon/pump.h"
 #include "daemon/server.h"
@@ -46,7 +48,9 @@ struct Daemon {
   std::optional<Quota> quota;
   std::optional<StreamRegistry> streams;
   std::optional<Server> server;
+  std::function<proto::Status()> reload;  // reads the configuration again
   std::optional<Supervision> supervision;
+  std::vector<std::unique_ptr<MetricsServer>> metrics;
 };
 
 // The choice of memory may ask the GPU's driver, which takes its time: it is made by the pump.
@@ -73,7 +77,8 @@ proto::Result<StreamRegistry::Parts> find_parts(Daemon& daemon, const SourceName
   return StreamRegistry::Parts{{.source = name.text(),
                                 .slot_count = config.slots,
                                 .lease_ms = config.lease_ms,
-                                .max_fps = config.max_fps.value_or(default_max_fps(name))},
+                                .max_fps = config.max_fps.value_or(default_max_fps(name)),
+                                .keepalive_ms = config.keepalive_ms},
                                *std::move(source),
                                make_pool(daemon, name.text(), config)};
 }
@@ -92,7 +97,10 @@ proto::Status add_stream(Daemon& daemon, const std::string& source, const Config
 }
 
 Server::Options server_options(Daemon& daemon, const Config& config) {
-  Server::Options options{config.allow_uids};
+  Server::Options options{.rules = config.rules,
+                          .allow_uids = config.allow_uids,
+                          .group = find_group("framering"),
+                          .reload = daemon.reload};
   if (config.exit_when_idle_s) {
     options.idle_time = std::chrono::seconds(*config.exit_when_idle_s);
     options.on_idle = [&daemon] {
@@ -110,6 +118,38 @@ proto::Result<Listener> open_listener(const Config& config) {
   return Listener::open(config.socket.empty() ? proto::default_socket_path() : config.socket);
 }
 
+proto::Status open_metrics(Daemon& daemon, const Config& config) {
+  const auto text = [&server = *daemon.server] { return server.metrics(); };
+  if (!config.metrics_socket.empty()) {
+    auto opened = MetricsServer::open_socket(
+        daemon.io, config.metrics_socket, text,
+        [&server = *daemon.server](int socket) { return server.may_attach(socket); });
+    if (!opened) return opened.error();
+    daemon.metrics.push_back(*std::move(opened));
+  }
+  if (config.metrics_port != 0) {
+    auto opened = MetricsServer::open_port(daemon.io, config.metrics_port, text);
+    if (!opened) return opened.error();
+    daemon.metrics.push_back(*std::move(opened));
+  }
+  return proto::Ok{};
+}
+
+// What may change while streams go on. An invalid configuration changes nothing.
+proto::Status reload(Daemon& daemon, int argc, char* const* argv) {
+  const auto parsed = parse_config(argc, argv);
+  if (!parsed) {
+    spdlog::error("the configuration stays as it was: {}", parsed.error().text());
+    return parsed.error();
+  }
+  const Config& config = std::get<Config>(*parsed);
+  daemon.quota->set_limits(config.quota);
+  daemon.server->set_policy(server_options(daemon, config));
+  set_log_level(config.log_level);
+  spdlog::info("policy, quotas and log level are those of the configuration as it is now");
+  return proto::Ok{};
+}
+
 proto::Status set_up(Daemon& daemon, const Config& config) {
   // The socket first: a second daemon is refused before it takes memory or asks anything of a display.
   auto listener = open_listener(config);
@@ -124,14 +164,15 @@ proto::Status set_up(Daemon& daemon, const Config& config) {
   spdlog::info("frameringd {} serves {}", FRAMERING_VERSION, listener->path());
   daemon.server.emplace(daemon.io, *std::move(listener), *daemon.streams, *daemon.quota,
                         server_options(daemon, config));
+  if (auto opened = open_metrics(daemon, config); !opened) return opened;
   daemon.server->start();
   daemon.supervision.emplace(daemon.io, *daemon.server);
-  daemon.supervision->start();
   return proto::Ok{};
 }
 
 // Tells the clients, then lets go of everything. False if a source hangs where nothing can end it.
 bool shut_down(Daemon& daemon, const std::string& reason) {
+  daemon.metrics.clear();
   daemon.supervision.reset();
   const bool ended = !daemon.streams || daemon.streams->stop(reason);
   daemon.server.reset();
@@ -160,11 +201,20 @@ int restart(Daemon& daemon, char* const* arguments) {
   return fail(proto::errno_error(proto::ErrorCode::kInternal, "cannot start anew", errno), kFailed);
 }
 
-int run(const Config& config, char* const* arguments) {
+void reload_at(boost::asio::signal_set& hang_up, const Daemon& daemon) {
+  hang_up.async_wait([&](boost::system::error_code error, int) {
+    if (error) return;
+    [[maybe_unused]] const auto reloaded = daemon.reload();  // the log says what was wrong
+    reload_at(hang_up, daemon);
+  });
+}
+
+int run(const Config& config, int argc, char* const* arguments) {
   start_logging(config.log_level);
   raise_descriptor_limit();
   signal(SIGPIPE, SIG_IGN);
   auto daemon = std::make_unique<Daemon>();
+  daemon->reload = [&daemon = *daemon, argc, arguments] { return reload(daemon, argc, arguments); };
   if (const auto ready = set_up(*daemon, config); !ready) {
     shut_down(*daemon, "the daemon could not start");
     return fail(ready.error(), ready.error().code == proto::ErrorCode::kInvalidArgument ? kWrongConfiguration
@@ -178,6 +228,9 @@ int run(const Config& config, char* const* arguments) {
     must_end = true;
     daemon->io.stop();
   });
+  boost::asio::signal_set hang_up(daemon->io, SIGHUP);
+  reload_at(hang_up, *daemon);
+  daemon->supervision->start();  // whoever is told that it is ready may send signals
   daemon->io.run();
   if (daemon->must_restart && !must_end) {
     ending.clear();  // from here on a signal ends the process as it stands
@@ -198,7 +251,7 @@ int main(int argc, char** argv) {
       std::fputs(print->text.c_str(), stdout);
       return 0;
     }
-    return run(std::get<Config>(*parsed), argv);
+    return run(std::get<Config>(*parsed), argc, argv);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "frameringd: %s\n", error.what());
     return kFailed;

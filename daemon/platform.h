@@ -1,7 +1,9 @@
 // What the daemon needs of the operating system: which sources and pools exist, and the process itself.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "daemon/config.h"
@@ -23,6 +25,9 @@ proto::Result<PoolFactory> find_pool(const std::string& source, const Config& co
 
 // Starts this program anew in place of this process, with the same arguments. Returns if that fails.
 void restart_process(char* const* arguments);
+
+// The number of a group; none where there is no such group.
+std::optional<uint32_t> find_group(const char* name);
 
 // As many descriptors as the system lets this process have: each client takes a few.
 void raise_descriptor_limit();

@@ -1,3 +1,4 @@
+#include <grp.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -23,10 +24,11 @@ proto::Result<SourceFactory> find_source(const SourceName& name, const Config& c
     return SourceFactory([options] { return open_test_source(options); });
   }
   if (std::holds_alternative<ScreenName>(name.value())) {
-    return SourceFactory([display = config.display] { return open_x11_source({.display = display}); });
+    const X11Options options{.display = config.display, .embed_cursor = name.with_cursor()};
+    return SourceFactory([options] { return open_x11_source(options); });
   }
   return Error{ErrorCode::kInvalidArgument, "source " + name.text() + " cannot be captured here",
-               "there are: screen, test:WIDTHxHEIGHT@FPS"};
+               "there are: screen, screen+cursor, test:WIDTHxHEIGHT@FPS"};
 }
 
 double default_max_fps(const SourceName& name) {
@@ -56,6 +58,11 @@ proto::Result<PoolFactory> find_pool(const std::string& source, const Config& co
 
 void restart_process(char* const* arguments) {
   execv("/proc/self/exe", arguments);
+}
+
+std::optional<uint32_t> find_group(const char* name) {
+  const group* entry = getgrnam(name);
+  return entry ? std::optional<uint32_t>(entry->gr_gid) : std::nullopt;
 }
 
 void raise_descriptor_limit() {

@@ -53,6 +53,11 @@ void Publisher::notify_confirmed(uint64_t until_ns) {
   wake_thread();
 }
 
+void Publisher::notify_cursor() {
+  cursor_changes_.fetch_add(1, std::memory_order_seq_cst);
+  wake_thread();
+}
+
 void Publisher::wake_thread() {
   // Process-private, so std::atomic's own waiting serves; the clients' words are not.
   generation_.fetch_add(1);
@@ -82,10 +87,21 @@ std::shared_ptr<Reader> Publisher::claim_first() {
   return nullptr;
 }
 
+template <class Concerns>
+void Publisher::wake_some(Concerns&& concerns) {
+  const auto readers = readers_.snapshot();
+  for (const ReaderEntry& entry : *readers) {
+    if (!concerns(*entry.reader)) continue;
+    if (entry.reader->claim_sleeper()) entry.reader->wake();
+    entry.reader->signal_pipe();
+  }
+}
+
 void Publisher::run() {
   name_this_thread("publisher");
   uint32_t seen = 0;
   uint32_t seen_changes = 0;
+  uint32_t seen_cursor_changes = 0;
   uint64_t seen_confirmed_ns = 0;
   for (bool last = false; !last;) {
     generation_.wait(seen);
@@ -96,10 +112,18 @@ void Publisher::run() {
     watch();
     const uint32_t changes = changes_.load();
     const uint32_t count = changes - std::exchange(seen_changes, changes);
-    if (count > 0) wake_all(count == 1 ? claimed_.load() : nullptr);
+    const uint32_t cursor_changes = cursor_changes_.load();
+    const bool moved = std::exchange(seen_cursor_changes, cursor_changes) != cursor_changes;
     const uint64_t confirmed_ns = confirmed_ns_.load();
     const uint64_t answered_ns = std::exchange(seen_confirmed_ns, confirmed_ns);
-    if (answered_ns != confirmed_ns) wake_who_asked(answered_ns, confirmed_ns);
+    if (count > 0) wake_all(count == 1 ? claimed_.load() : nullptr);
+    // Besides, not instead: who was woken for the change may have come to wait for this since.
+    if (moved || answered_ns != confirmed_ns) {
+      wake_some([=](const Reader& reader) {
+        const uint64_t asked_ns = reader.asked_ns.load();
+        return (moved && reader.options().cursor) || (asked_ns > answered_ns && asked_ns <= confirmed_ns);
+      });
+    }
   }
 }
 
@@ -112,17 +136,6 @@ void Publisher::wake_all(const Reader* but) {
     Reader& reader = *(*readers)[(start + i) % readers->size()].reader;
     if (&reader != but && reader.claim_sleeper()) reader.wake();
     reader.signal_pipe();
-  }
-}
-
-// For a moment after the first and up to the second.
-void Publisher::wake_who_asked(uint64_t after_ns, uint64_t until_ns) {
-  const auto readers = readers_.snapshot();
-  for (const ReaderEntry& entry : *readers) {
-    const uint64_t asked_ns = entry.reader->asked_ns.load();
-    if (asked_ns <= after_ns || asked_ns > until_ns) continue;
-    if (entry.reader->claim_sleeper()) entry.reader->wake();
-    entry.reader->signal_pipe();
   }
 }
 

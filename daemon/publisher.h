@@ -29,6 +29,8 @@ class Publisher {
   // Pump thread. The newest frame was confirmed up to this moment: only who asked for one up to then is
   // woken.
   void notify_confirmed(uint64_t until_ns);
+  // Pump thread. The pointer moved or changed: only who follows it is woken.
+  void notify_cursor();
   // Pump thread. Wakes everybody once more and ends the thread; idempotent.
   void stop();
 
@@ -42,7 +44,9 @@ class Publisher {
   // One that sleeps, or null; it is then the caller's to wake.
   std::shared_ptr<Reader> claim_first();
   void wake_all(const Reader* but);
-  void wake_who_asked(uint64_t after_ns, uint64_t until_ns);
+  // Whom the predicate picks.
+  template <class Concerns>
+  void wake_some(Concerns&& concerns);
   // Returns with the frame that is expected, if one is, or when that takes too long to be awake for.
   void watch() const;
 
@@ -58,6 +62,7 @@ class Publisher {
 
   std::atomic<uint32_t> generation_{0};  // moves whenever there is something to do
   std::atomic<uint32_t> changes_{0};     // of the control page, for everybody
+  std::atomic<uint32_t> cursor_changes_{0};
   std::atomic<bool> expecting_{false};
   std::atomic<const Reader*> claimed_{nullptr};  // by the last notify()
   std::atomic<uint64_t> confirmed_ns_{0};

@@ -124,6 +124,7 @@ Status Pump::make_epoch(const Geometry& geometry) try {
   ring_options.slot_count = epoch->pool->slot_count();
   ring_options.slot_bytes = epoch->pool->slot_bytes();
   ring_options.next_sequence = next_sequence_;
+  ring_options.cursor_shapes = source_->has_cursor() ? proto::kCursorShapes : 0;
   ring_options.lease_ns = options.lease_ms * kMillisecondNs;
   auto ring = Ring::create(ring_options);
   if (!ring) return ring.error();
@@ -133,6 +134,7 @@ Status Pump::make_epoch(const Geometry& geometry) try {
                geometry.height, proto::format_name(geometry.format), ring_options.slot_count);
   std::swap(epoch_, epoch);
   stream_.set_epoch(epoch_);
+  stream_.metrics.epochs.fetch_add(1);
   // The old epoch ends only now, so that whoever it wakes finds the new one.
   if (epoch) {
     epoch->ring->supersede();

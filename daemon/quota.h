@@ -41,6 +41,9 @@ class Quota {
     uint32_t clients_ = 0, streams_ = 0, leases_ = 0, sources_ = 0;
   };
 
+  // From now on; who has more keeps it.
+  void set_limits(const QuotaLimits& limits) { limits_ = limits; }
+
   // False where the user connects too fast. `now_ns`: CLOCK_MONOTONIC.
   bool admit_connect(uint32_t uid, uint64_t now_ns);
   // kQuotaExceeded names the limit.
@@ -57,7 +60,7 @@ class Quota {
 
   void forget_idle(uint64_t now_ns);
 
-  const QuotaLimits limits_;
+  QuotaLimits limits_;
   uint32_t clients_ = 0;
   std::unordered_map<uint32_t, Usage> users_;
 };

@@ -22,6 +22,7 @@ struct ReaderOptions {
   uint32_t max_leases = proto::kDefaultLeases;
   double max_fps = 0;  // 0 = as the stream
   bool wake_pipe = false;
+  bool cursor = false;  // is told where the pointer is
 };
 
 // One attached client: its lease page and what the daemon knows of it. The page is the client's to scribble

@@ -4,8 +4,11 @@
 #include <bit>
 #include <cstring>
 #include <new>
+#include <span>
 #include <string>
 
+#include "proto/cursor_shapes.h"
+#include "proto/damage_history.h"
 #include "proto/lease.h"
 #include "proto/text.h"
 
@@ -15,7 +18,8 @@ using proto::FrameRef;
 using proto::StreamState;
 
 proto::Result<std::unique_ptr<Ring>> Ring::create(const RingOptions& options) {
-  auto page = SharedPage::create("framering-control", proto::control_bytes(options.slot_count));
+  auto page = SharedPage::create("framering-control",
+                                 proto::control_bytes(options.slot_count, options.cursor_shapes));
   if (!page) return page.error();
   std::unique_ptr<Ring> ring(new Ring);
   ring->options_ = options;
@@ -35,10 +39,14 @@ proto::Result<std::unique_ptr<Ring>> Ring::create(const RingOptions& options) {
   control.format = static_cast<uint32_t>(options.geometry.format);
   control.slot_bytes = options.slot_bytes;
   control.region_bytes = options.slot_bytes * options.slot_count;
+  control.cursor_shapes = options.cursor_shapes;
   control.state.store(static_cast<uint32_t>(StreamState::kLive));
   for (uint32_t i = 0; i < options.slot_count; ++i) {
     new (&ring->slots_[i]) proto::SlotHeader{};
     ring->slots_[i].sequence.store(proto::kSlotOverwritten);
+  }
+  for (uint32_t i = 0; i < options.cursor_shapes; ++i) {
+    new (proto::cursor_shapes(ring->control_, options.slot_count) + i) proto::CursorShape;
   }
   if (auto sealed = ring->page_.seal_writes(); !sealed) return sealed.error();
   return ring;
@@ -170,9 +178,11 @@ uint64_t Ring::publish(uint32_t slot, const CaptureInfo& capture, uint64_t now) 
   header.capture_requested_ns.store(capture.requested_ns, relaxed);
   header.capture_done_ns.store(capture.done_ns, relaxed);
   header.published_ns.store(now, relaxed);
+  header.cursor.store(cursor_, relaxed);
   header.damage_count.store(capture.damage.size(), relaxed);
   uint32_t i = 0;
   for (const DamageRect& rect : capture.damage) header.damage[i++].store(rect.pack(), relaxed);
+  keep_damage(sequence, capture.damage);
   header.sequence.store(sequence, std::memory_order_seq_cst);
 
   held_[slot] = sequence;
@@ -180,6 +190,35 @@ uint64_t Ring::publish(uint32_t slot, const CaptureInfo& capture, uint64_t now) 
   confirmed_ns_ = capture.requested_ns;
   proto::set_newest(*control_, {FrameRef{sequence, slot}, confirmed_ns_});
   return sequence;
+}
+
+void Ring::keep_damage(uint64_t sequence, const Damage& damage) {
+  const DamageRect bounds = damage.bounds();
+  const std::span<const DamageRect> rects(damage.begin(), damage.size());
+  proto::write_damage(*control_, sequence,
+                      rects.size() <= proto::kMaxHistoryRects ? rects : std::span(&bounds, 1));
+}
+
+bool Ring::set_cursor(const std::optional<Cursor>& cursor) {
+  proto::CursorRef ref;
+  if (cursor && options_.cursor_shapes > 0) {
+    const auto bounded = [](int32_t value) {
+      return static_cast<int16_t>(std::clamp<int32_t>(value, INT16_MIN, INT16_MAX));
+    };
+    const proto::CursorPicture& picture = *cursor->picture;
+    ref = {bounded(cursor->x), bounded(cursor->y), picture.serial, cursor->visible};
+    if (std::find(shapes_.begin(), shapes_.end(), picture.serial) == shapes_.end()) {
+      // The shape first, so that who finds its serial finds it.
+      proto::write_shape(proto::cursor_shapes(control_, options_.slot_count)[next_shape_],
+                         cut_to_bound(picture));
+      shapes_[next_shape_] = picture.serial;
+      next_shape_ = (next_shape_ + 1) % options_.cursor_shapes;
+    }
+  }
+  if (ref.pack() == cursor_) return false;
+  cursor_ = ref.pack();
+  control_->cursor.store(cursor_, std::memory_order_release);
+  return true;
 }
 
 void Ring::abandon(uint32_t slot) {

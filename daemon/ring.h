@@ -10,6 +10,7 @@
 #include <optional>
 #include <string_view>
 
+#include "daemon/cursor.h"
 #include "daemon/frame.h"
 #include "daemon/reader.h"
 #include "daemon/shared_page.h"
@@ -25,6 +26,7 @@ struct RingOptions {
   uint32_t slot_count = proto::kDefaultSlots;
   uint64_t slot_bytes = 0;
   uint64_t next_sequence = 1;  // sequences grow across the epochs of a stream
+  uint32_t cursor_shapes = 0;  // kCursorShapes for a source that has a pointer
   uint64_t lease_ns = uint64_t{proto::kDefaultLeaseMs} * 1'000'000;
   uint64_t (*clock)() = now_ns;  // CLOCK_MONOTONIC
 };
@@ -55,6 +57,9 @@ class Ring {
   void retract();
   // The newest frame shows the source up to this moment.
   void confirm(uint64_t until_ns);
+  // The pointer as it is now, in the page and in the frames that are published from here on; nothing: it is
+  // not known. True if that is another one. Without shapes it is never known.
+  bool set_cursor(const std::optional<Cursor>& cursor);
   void end(std::string_view reason);
   void supersede();
 
@@ -63,7 +68,7 @@ class Ring {
   const RingOptions& options() const { return options_; }
   const proto::ControlPage* control() const { return control_; }
   uint64_t next_sequence() const { return next_sequence_; }
-  size_t control_bytes() const { return proto::control_bytes(options_.slot_count); }
+  size_t control_bytes() const { return proto::control_bytes(options_.slot_count, options_.cursor_shapes); }
 
   // Any thread. A read-only descriptor of the control page for one client.
   proto::Result<proto::UniqueFd> export_control() const { return page_.reopen_read_only(); }
@@ -74,6 +79,7 @@ class Ring {
   using LeaseTimes = std::array<uint64_t, proto::kMaxSlots>;
 
   Ring() = default;
+  void keep_damage(uint64_t sequence, const Damage& damage);
   LeaseTimes scan(const ReaderList& readers, uint64_t now) const;
   bool claim_free(uint32_t slot, const ReaderList& readers, uint64_t now);
   // Breaks the leases on the slot if `may_break()` still holds once the slot is marked.
@@ -93,6 +99,10 @@ class Ring {
   uint64_t next_sequence_ = 1;
   std::optional<uint32_t> newest_;
   uint64_t confirmed_ns_ = 0;
+  uint64_t cursor_ = 0;  // CursorRef
+  // The serials in the shapes, as this ring wrote them, and the entry that the next one goes to.
+  std::array<uint32_t, proto::kCursorShapes> shapes_{};
+  size_t next_shape_ = 0;
   // The sequence in each slot (0: no frame), as this ring published it: nothing is read back from shared
   // memory.
   std::array<uint64_t, proto::kMaxSlots> held_{};

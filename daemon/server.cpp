@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "daemon/frame.h"
+#include "daemon/subject.h"
 
 namespace framering::daemon {
 
@@ -39,7 +40,8 @@ Server::Server(boost::asio::io_context& io, Listener listener, StreamRegistry& s
       idle_time_(options.idle_time),
       on_idle_(options.on_idle),
       streams_(streams),
-      allow_uids_(options.allow_uids),
+      policy_(policy_of(options)),
+      reload_(options.reload),
       quota_(quota) {}
 
 Server::~Server() {
@@ -93,9 +95,13 @@ void Server::accept_some() {
 }
 
 void Server::admit(UniqueFd socket) {
+  ++connects_;
   auto peer = check(socket);
   if (!peer) {
-    log_.warn("refused a client: " + peer.error().text(), now_ns());
+    denials_.count(peer.error().code);
+    if (peer.error().code != ErrorCode::kPermissionDenied) {  // check() has told of that
+      log_.warn("refused a client: " + peer.error().text(), now_ns());
+    }
     // It is told if it can be told without waiting.
     [[maybe_unused]] const auto told = proto::send_packet(socket.get(), proto::encode({0, peer.error()}));
     return;
@@ -118,17 +124,19 @@ proto::Result<Session::Peer> Server::check(UniqueFd& socket) {
     return Error{ErrorCode::kQuotaExceeded, user + " connects too often",
                  "keep the connection and open streams over it"};
   }
-  const bool allowed =
-      uid == geteuid() || uid == 0 || std::ranges::find(allow_uids_, uid) != allow_uids_.end();
-  if (!allowed) {
-    return Error{ErrorCode::kPermissionDenied, user + " may not attach to this daemon",
-                 "start frameringd with --allow-uid " + std::to_string(uid)};
+  Subject subject = subject_of(*credentials, socket.get());
+  if (const Verdict verdict = policy_.may_attach(subject); !verdict.allowed) {
+    access_log_.write({false, "", verdict.reason}, *credentials, subject, now_ns());
+    return Error{ErrorCode::kPermissionDenied, user + " may not attach to this daemon: " + verdict.reason,
+                 "join the group framering and log in anew, or start frameringd with --allow-uid " +
+                     std::to_string(uid)};
   }
   auto ticket = quota_.add_client(uid);
   if (!ticket) return ticket.error();
   auto pidfd = proto::peer_pidfd(socket.get());
   if (!pidfd) return pidfd.error();
-  return Session::Peer{*credentials, std::move(socket), *std::move(pidfd), *std::move(ticket)};
+  return Session::Peer{*credentials, std::move(subject), std::move(socket), *std::move(pidfd),
+                       *std::move(ticket)};
 }
 
 proto::ListReply Server::list() const {

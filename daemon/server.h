@@ -12,8 +12,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "daemon/access_log.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
+#include "daemon/metrics.h"
+#include "daemon/policy.h"
 #include "daemon/quota.h"
 #include "daemon/session.h"
 #include "daemon/stream.h"
@@ -24,7 +27,11 @@ namespace framering::daemon {
 class Server : public SessionHost {
  public:
   struct Options {
-    std::vector<uint32_t> allow_uids;  // besides the daemon's own user and root
+    std::vector<PolicyRule> rules{};  // the first that is for a peer decides
+    // After those: who may read everything, besides root and the daemon's own user.
+    std::vector<uint32_t> allow_uids{};
+    std::optional<uint32_t> group{};
+    std::function<proto::Status()> reload{};  // reads the configuration again
     // Called, and called again, after so long without a client.
     std::optional<std::chrono::milliseconds> idle_time{};
     std::function<void()> on_idle{};
@@ -47,6 +54,17 @@ class Server : public SessionHost {
   proto::ListReply list() const override;
   void find_stream(const std::string& source, uint32_t uid, StreamRegistry::Done done) override;
   Quota& quota() override { return quota_; }
+  std::string metrics() const override;
+  void count(proto::ErrorCode code) override { errors_.count(code); }
+  proto::Status may_open(const Session& session, const std::string& source,
+                         std::optional<proto::MemoryKind> memory) override;
+  proto::Body explain(const Session& session, const proto::PolicyRequest& request) const override;
+  proto::Body reload(const Session& session) override;
+  // Whoever is at the other end.
+  bool may_attach(int socket) const;
+  // From now on. Who may not stay is hung up on, and a stream that somebody may not read any more goes on in
+  // new memory.
+  void set_policy(const Options& options);
   void warn(const Session& session, const std::string& line) override;
   void remove(Session& session) override;
 
@@ -54,6 +72,7 @@ class Server : public SessionHost {
   void wait_for_clients();
   void accept_some();
   proto::Result<Session::Peer> check(proto::UniqueFd& socket);
+  static Policy policy_of(const Options& options);
   void wait_idle();  // if there is no client
 
   boost::asio::io_context& io_;
@@ -66,10 +85,15 @@ class Server : public SessionHost {
   const std::function<void()> on_idle_;
   bool starved_ = false;  // of descriptors or memory, when it last accepted
   StreamRegistry& streams_;
-  const std::vector<uint32_t> allow_uids_;
+  Policy policy_;
+  const std::function<proto::Status()> reload_;
   Quota& quota_;
   LogLimit log_;
+  AccessLog access_log_;
   std::unordered_map<const Session*, std::shared_ptr<Session>> sessions_;
+  uint64_t connects_ = 0;
+  ErrorCounts denials_;  // of connects
+  ErrorCounts errors_;   // in answers to clients that attached
 };
 
 }  // namespace framering::daemon

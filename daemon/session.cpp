@@ -2,8 +2,12 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
+
+#include "daemon/shared_page.h"
+#include "daemon/source_name.h"
 
 namespace framering::daemon {
 
@@ -31,6 +35,7 @@ Error not_open(uint32_t stream_id) {
 Session::Session(boost::asio::io_context& io, SessionHost& host, Peer peer)
     : host_(host),
       credentials_(peer.credentials),
+      subject_(std::move(peer.subject)),
       ticket_(std::move(peer.ticket)),
       socket_(io, peer.socket.release()),
       pidfd_(io, peer.pidfd.release()),
@@ -106,6 +111,11 @@ std::optional<Session::Answer> Session::answer(uint32_t request_id, const Body& 
   if (const auto* to_confirm = std::get_if<proto::ConfirmRequest>(&request)) {
     return Answer{confirm(*to_confirm)};
   }
+  if (std::holds_alternative<proto::MetricsRequest>(request)) return metrics();
+  if (const auto* to_explain = std::get_if<proto::PolicyRequest>(&request)) {
+    return Answer{host_.explain(*this, *to_explain)};
+  }
+  if (std::holds_alternative<proto::ReloadRequest>(request)) return Answer{host_.reload(*this)};
   return Answer{out_of_order("a client sends requests only")};
 }
 
@@ -142,12 +152,17 @@ Body Session::greet(const proto::Hello& hello) {
 
 std::optional<Session::Answer> Session::find_and_open(uint32_t request_id,
                                                       const proto::OpenRequest& request) {
+  // Before anything starts for it; the memory is known only then.
+  if (auto may = host_.may_open(*this, request.source, std::nullopt); !may) return Answer{may.error()};
   struct Call {
     bool returned = false;
     std::optional<Answer> answer{};
   };
   const auto call = std::make_shared<Call>();
-  host_.find_stream(request.source, credentials_.uid,
+  // Frames with the pointer in them are another stream.
+  const bool embedded =
+      request.cursor == proto::CursorMode::kEmbedded && !request.source.ends_with(kWithCursor);
+  host_.find_stream(embedded ? request.source + std::string(kWithCursor) : request.source, credentials_.uid,
                     [self = weak_from_this(), call, request_id,
                      request](const proto::Result<std::shared_ptr<Stream>>& stream) {
                       const auto session = self.lock();
@@ -172,9 +187,11 @@ Session::Answer Session::open(Stream& stream, const proto::OpenRequest& request)
   }
   auto ticket = host_.quota().add_stream(credentials_.uid, request.max_leases);
   if (!ticket) return refused(ticket.error());
-  auto attachment = stream.attach({client_key(), request.max_leases, request.max_fps, request.wake_pipe});
+  auto attachment = stream.attach({client_key(), request.max_leases, request.max_fps, request.wake_pipe,
+                                   request.cursor == proto::CursorMode::kMetadata});
   if (!attachment) return refused(attachment.error());
   const Epoch& epoch = (*attachment)->epoch();
+  if (auto may = host_.may_open(*this, request.source, epoch.pool->kind()); !may) return refused(may.error());
   const Reader& reader = (*attachment)->reader();
   if (request.memory != proto::MemoryKind::kAuto && request.memory != epoch.pool->kind()) {
     return refused({ErrorCode::kMemoryUnavailable,
@@ -206,6 +223,7 @@ Session::Answer Session::open(Stream& stream, const proto::OpenRequest& request)
   reply.layout_version = proto::kLayoutVersion;
   reply.epoch = epoch.ring->options().epoch;
   reply.memory = epoch.pool->kind();
+  reply.keepalive_ms = stream.options().keepalive_ms;
   reply.lease_ms = stream.options().lease_ms;
   reply.control_bytes = epoch.ring->control_bytes();
   reply.region_bytes = epoch.pool->slot_bytes() * epoch.pool->slot_count();
@@ -227,6 +245,20 @@ Body Session::close(const proto::CloseRequest& request) {
   return proto::CloseReply{};
 }
 
+// Of any length, so by a descriptor and not in the message.
+Session::Answer Session::metrics() const {
+  const std::string text = host_.metrics();
+  auto page = SharedPage::create("framering-metrics", text.size());
+  if (!page) return Answer{page.error()};
+  std::ranges::copy(text, static_cast<char*>(page->data()));
+  if (auto sealed = page->seal_writes(); !sealed) return Answer{sealed.error()};
+  auto fd = page->reopen_read_only();
+  if (!fd) return Answer{fd.error()};
+  Answer answer{proto::MetricsReply{text.size()}};
+  answer.fds.push_back(*std::move(fd));
+  return answer;
+}
+
 Body Session::confirm(const proto::ConfirmRequest& request) {
   const auto opened = opened_.find(request.stream_id);
   if (opened == opened_.end()) return not_open(request.stream_id);
@@ -241,11 +273,21 @@ proto::Status Session::send(uint32_t request_id, const Body& body, const std::ve
   // Descriptors on their way count against the daemon: one unread message a client, no more.
   const auto unread = proto::unread_by_peer(socket_.native_handle());
   if (!unread) return unread.error();
+  if (const auto* error = std::get_if<Error>(&body)) host_.count(error->code);
   if (*unread > 0) return Error{ErrorCode::kUnavailable, "it does not read its answers", {}};
   std::vector<int> numbers;
   numbers.reserve(fds.size());
   for (const UniqueFd& fd : fds) numbers.push_back(fd.get());
   return proto::send_packet(socket_.native_handle(), proto::encode({request_id, body}), numbers);
+}
+
+void Session::revoke(const MayKeep& may_keep) {
+  for (auto& [id, opened] : opened_) {
+    Attachment& attachment = *opened.attachment;
+    if (may_keep(attachment.stream().options().source, attachment.epoch().pool->kind())) continue;
+    attachment.unsubscribe();
+    attachment.stream().renew();
+  }
 }
 
 void Session::drop(const Error& reason) {

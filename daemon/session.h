@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/policy.h"
 #include "daemon/quota.h"
 #include "daemon/stream.h"
 #include "proto/channel.h"
@@ -34,6 +35,13 @@ class SessionHost {
   virtual void find_stream(const std::string& source, uint32_t uid,
                            std::function<void(proto::Result<std::shared_ptr<Stream>>)> done) = 0;
   virtual Quota& quota() = 0;
+  virtual std::string metrics() const = 0;  // for Prometheus
+  // An error that a client is told.
+  virtual void count(proto::ErrorCode code) = 0;
+  virtual proto::Status may_open(const Session& session, const std::string& source,
+                                 std::optional<proto::MemoryKind> memory) = 0;
+  virtual proto::Body explain(const Session& session, const proto::PolicyRequest& request) const = 0;
+  virtual proto::Body reload(const Session& session) = 0;
   // A line about this client, rate-limited.
   virtual void warn(const Session& session, const std::string& line) = 0;
   // Destroys the session, later.
@@ -44,6 +52,7 @@ class Session : public std::enable_shared_from_this<Session> {
  public:
   struct Peer {
     proto::PeerCredentials credentials;
+    Subject subject;  // as the policy sees it
     proto::UniqueFd socket;
     proto::UniqueFd pidfd;
     Quota::Ticket ticket;
@@ -54,8 +63,15 @@ class Session : public std::enable_shared_from_this<Session> {
 
   const proto::PeerCredentials& credentials() const { return credentials_; }
   const std::string& name() const { return name_; }
+  const Subject& subject() const { return subject_; }
   // For lists: this session's attachments to the stream.
   std::vector<proto::ClientInfo> clients_of(const Stream& stream) const;
+  // After the policy changed. A stream that this client may not keep goes on in new memory, which it would
+  // have to ask for.
+  using MayKeep = std::function<bool(const std::string& source, proto::MemoryKind memory)>;
+  void revoke(const MayKeep& may_keep);
+  // Says why, if the client can still be told, and hangs up.
+  void drop(const proto::Error& reason);
 
  private:
   struct Opened {
@@ -83,18 +99,18 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<Answer> find_and_open(uint32_t request_id, const proto::OpenRequest& request);
   Answer open(Stream& stream, const proto::OpenRequest& request);
   proto::Body close(const proto::CloseRequest& request);
+  Answer metrics() const;
   // What the ring counts this client's leases under.
   uint32_t client_key();
   proto::Body confirm(const proto::ConfirmRequest& request);
   // Fails where the client has not read the message before.
   proto::Status send(uint32_t request_id, const proto::Body& body,
                      const std::vector<proto::UniqueFd>& fds = {});
-  // Says why, if the client can still be told.
-  void drop(const proto::Error& reason);
   void hang_up();
 
   SessionHost& host_;
   const proto::PeerCredentials credentials_;
+  const Subject subject_;
   Quota::Ticket ticket_;
   boost::asio::posix::stream_descriptor socket_;
   boost::asio::posix::stream_descriptor pidfd_;

@@ -157,9 +157,14 @@ Result<SourceName> SourceName::parse(std::string_view text) {
   };
   if (text.size() > proto::kMaxSourceName) return refused("it is longer than 256 bytes", kHint);
   if (!proto::is_text(text)) return refused("it is not printable text", kHint);
-  Parsed parsed = parse_kind(text);
+  const bool with_cursor = text.ends_with(kWithCursor);
+  Parsed parsed = parse_kind(text.substr(0, text.size() - (with_cursor ? kWithCursor.size() : 0)));
   if (const auto* wrong = std::get_if<Wrong>(&parsed)) return refused(wrong->why, wrong->hint);
   auto& named = std::get<Named>(parsed);
+  if (with_cursor && std::holds_alternative<TestName>(named.value)) {
+    return refused("a test picture has no pointer", kTestHint);
+  }
+  if (with_cursor) named.text += kWithCursor;
   return SourceName(std::move(named.text), std::move(named.value));
 }
 

@@ -7,6 +7,8 @@
 //   window:class=NAME          the one whose WM_CLASS has this class or instance name
 //   window:active              the one that has the focus
 //   test:WIDTHxHEIGHT@FPS      a moving test picture
+// and each but the last with +cursor at its end: the same with the pointer painted in. A title pattern that
+// shall end in these letters puts one of them in brackets.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +21,8 @@
 #include "proto/result.h"
 
 namespace framering::daemon {
+
+inline constexpr std::string_view kWithCursor = "+cursor";
 
 struct ScreenName {};
 struct MonitorName {
@@ -58,6 +62,7 @@ class SourceName {
   // The one spelling of this source: what is captured alike is named alike. parse(text()) gives it again.
   const std::string& text() const { return text_; }
   const Value& value() const { return value_; }
+  bool with_cursor() const { return text_.ends_with(kWithCursor); }
 
  private:
   SourceName(std::string text, Value value) : text_(std::move(text)), value_(std::move(value)) {}

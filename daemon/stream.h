@@ -11,6 +11,7 @@
 
 #include "daemon/heartbeat.h"
 #include "daemon/memory/pool.h"
+#include "daemon/metrics.h"
 #include "daemon/publisher.h"
 #include "daemon/reader.h"
 #include "daemon/ring.h"
@@ -24,7 +25,8 @@ struct StreamOptions {
   std::string source;  // the name that clients open
   uint32_t slot_count = proto::kDefaultSlots;
   uint32_t lease_ms = proto::kDefaultLeaseMs;
-  double max_fps = 60;  // 0 = as fast as the source changes
+  double max_fps = 60;        // 0 = as fast as the source changes
+  uint32_t keepalive_ms = 0;  // how long nothing is said of an unchanged source; 0 = for ever
 };
 
 // Everything that lives as long as someone reads this epoch.
@@ -75,6 +77,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   // Sessions. kUnavailable, with the reason, while the source is gone.
   proto::Result<std::unique_ptr<Attachment>> attach(const ReaderOptions& options);
   proto::StreamInfo info() const;  // without clients
+  uint64_t memory_bytes() const;   // of the newest epoch's ring
   // The attachments, to whichever epoch, that ask for frames.
   uint32_t subscribers() const { return subscribers_.load(); }
   // Before the first attach(). Called by the thread that attached or let go, after each change of
@@ -94,6 +97,13 @@ class Stream : public std::enable_shared_from_this<Stream> {
   bool pause_if_unused(Epoch& epoch);
   // The rate that the subscribers ask for together, capped by the stream's own; 0 = no cap.
   double wanted_fps(const Epoch& epoch) const;
+  // A subscriber wants to know where the pointer is.
+  bool wants_cursor(const Epoch& epoch) const;
+
+  // Any thread. The stream goes on in new memory, under a new epoch: whoever may not attach to it again gets
+  // no new byte.
+  void renew();
+  bool take_renewal() { return renewal_.exchange(false); }  // pump
 
   // Readable when subscribers came or went, or wake_pump() was called; drained by the pump each time that it
   // comes round, which is its sign of life.
@@ -104,6 +114,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   std::atomic<uint64_t> captures{0};
   std::atomic<uint64_t> published{0};
   std::atomic<uint64_t> dropped{0};
+  StreamMetrics metrics;
 
  private:
   friend class Attachment;
@@ -114,6 +125,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   const StreamOptions options_;
   proto::UniqueFd wake_fd_;
   Heartbeat pump_heartbeat_;
+  std::atomic<bool> renewal_{false};
   std::atomic<uint32_t> subscribers_{0};
   std::function<void()> subscribers_changed_;
   mutable std::mutex mutex_;

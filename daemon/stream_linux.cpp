@@ -19,6 +19,8 @@ Attachment::Attachment(std::shared_ptr<Stream> stream, std::shared_ptr<Epoch> ep
 }
 
 Attachment::~Attachment() {
+  stream_->metrics.drops_caused_before.fetch_add(reader_->drops_caused.load());
+  stream_->metrics.leases_broken_before.fetch_add(reader_->leases_broken.load());
   unsubscribe();
   epoch_->readers.remove(reader_.get());
   stream_->wake_pump();
@@ -91,6 +93,11 @@ proto::StreamInfo Stream::info() const {
   return info;
 }
 
+uint64_t Stream::memory_bytes() const {
+  std::lock_guard lock(mutex_);
+  return epoch_ ? epoch_->pool->slot_bytes() * epoch_->pool->slot_count() : 0;
+}
+
 void Stream::ask_for_life() {
   {
     std::lock_guard lock(mutex_);
@@ -134,6 +141,18 @@ double Stream::wanted_fps(const Epoch& epoch) const {
     fps = std::max(fps, reader.options().max_fps);
   }
   return options_.max_fps > 0 ? std::min(fps, options_.max_fps) : fps;
+}
+
+bool Stream::wants_cursor(const Epoch& epoch) const {
+  const auto readers = epoch.readers.snapshot();
+  return std::any_of(readers->begin(), readers->end(), [](const ReaderEntry& entry) {
+    return entry.reader->options().cursor && entry.reader->subscribed.load();
+  });
+}
+
+void Stream::renew() {
+  renewal_.store(true);
+  wake_pump();
 }
 
 void Stream::wake_pump() {

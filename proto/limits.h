@@ -17,12 +17,19 @@ inline constexpr uint32_t kMinLeaseMs = 10;
 inline constexpr uint32_t kMaxLeaseMs = 60000;
 
 inline constexpr uint32_t kMaxDamageRects = 64;
+inline constexpr uint32_t kDamageHistory = 64;    // frames, of which a skipped one's damage is known
+inline constexpr uint32_t kMaxHistoryRects = 30;  // of each of them; more become their bounding box
+inline constexpr uint32_t kCursorShapes = 4;      // the newest, of a source that has a pointer
+inline constexpr uint32_t kMaxCursorSize = 128;   // pixels; more is cut off around the hot spot
 inline constexpr uint32_t kMaxDimension = 32767;  // pixels; X11 coordinates are signed 16-bit
 inline constexpr uint64_t kMaxRegionBytes = uint64_t{64} << 30;
 inline constexpr double kMaxFps = 1000.0;
+inline constexpr uint32_t kMinKeepaliveMs = 10;
+inline constexpr uint32_t kMaxKeepaliveMs = 3'600'000;
 
 inline constexpr size_t kMaxMessageBytes = 65536;
 inline constexpr size_t kMaxMessageFds = 8;
+inline constexpr uint64_t kMaxMetricsBytes = 16 << 20;
 inline constexpr uint32_t kMaxSourceName = 256;
 inline constexpr uint32_t kMaxClientName = 64;
 inline constexpr uint32_t kMaxListedClients = 256;  // in one ListReply

@@ -85,7 +85,7 @@ Encoded encode_body(Builder& b, const ListReply& m) {
 Encoded encode_body(Builder& b, const OpenRequest& m) {
   return {fb::Body::OpenRequest,
           fb::CreateOpenRequest(b, b.CreateString(m.source), static_cast<uint8_t>(m.memory), m.max_leases,
-                                m.max_fps, m.wake_pipe)
+                                m.max_fps, m.wake_pipe, static_cast<uint8_t>(m.cursor))
               .Union()};
 }
 Encoded encode_body(Builder& b, const OpenReply& m) {
@@ -97,7 +97,7 @@ Encoded encode_body(Builder& b, const OpenReply& m) {
   return {fb::Body::OpenReply,
           fb::CreateOpenReply(b, m.stream_id, m.layout_version, m.epoch, static_cast<uint8_t>(m.memory),
                               m.lease_ms, m.control_bytes, m.region_bytes, m.max_leases, fd_roles,
-                              device_uuid, memory_handle)
+                              device_uuid, memory_handle, m.keepalive_ms)
               .Union()};
 }
 Encoded encode_body(Builder& b, const CloseRequest& m) {
@@ -111,6 +111,25 @@ Encoded encode_body(Builder& b, const ConfirmRequest& m) {
 }
 Encoded encode_body(Builder& b, const ConfirmReply&) {
   return {fb::Body::ConfirmReply, fb::CreateConfirmReply(b).Union()};
+}
+Encoded encode_body(Builder& b, const MetricsRequest&) {
+  return {fb::Body::MetricsRequest, fb::CreateMetricsRequest(b).Union()};
+}
+Encoded encode_body(Builder& b, const MetricsReply& m) {
+  return {fb::Body::MetricsReply, fb::CreateMetricsReply(b, m.bytes).Union()};
+}
+Encoded encode_body(Builder& b, const PolicyRequest& m) {
+  return {fb::Body::PolicyRequest, fb::CreatePolicyRequest(b, m.uid, b.CreateString(m.source)).Union()};
+}
+Encoded encode_body(Builder& b, const PolicyReply& m) {
+  return {fb::Body::PolicyReply,
+          fb::CreatePolicyReply(b, m.allowed, b.CreateString(as_text(m.reason, kMaxErrorText))).Union()};
+}
+Encoded encode_body(Builder& b, const ReloadRequest&) {
+  return {fb::Body::ReloadRequest, fb::CreateReloadRequest(b).Union()};
+}
+Encoded encode_body(Builder& b, const ReloadReply&) {
+  return {fb::Body::ReloadReply, fb::CreateReloadReply(b).Union()};
 }
 Encoded encode_body(Builder& b, const Error& m) {
   return {fb::Body::Error,
@@ -181,9 +200,11 @@ Result<Body> decode_body(const fb::OpenRequest& m) {
   request.max_leases = m.max_leases();
   request.max_fps = m.max_fps();
   request.wake_pipe = m.wake_pipe();
+  request.cursor = static_cast<CursorMode>(m.cursor());
   if (!take(m.source(), request.source, kMaxSourceName))
     return bad_field("source: at most 256 bytes of text");
   if (!is_known(request.memory)) return bad_field("memory: unknown kind");
+  if (!is_known(request.cursor)) return bad_field("cursor: unknown mode");
   if (request.max_leases < 1 || request.max_leases > kMaxLeases) return bad_field("max_leases: 1 to 16");
   if (!std::isfinite(request.max_fps) || request.max_fps < 0 || request.max_fps > kMaxFps) {
     return bad_field("max_fps: 0 to 1000");
@@ -200,6 +221,7 @@ Result<Body> decode_body(const fb::OpenReply& m) {
   reply.control_bytes = m.control_bytes();
   reply.region_bytes = m.region_bytes();
   reply.max_leases = m.max_leases();
+  reply.keepalive_ms = m.keepalive_ms();
   if (!is_known(reply.memory) || reply.memory == MemoryKind::kAuto) return bad_field("memory: unknown kind");
   if (reply.max_leases < 1 || reply.max_leases > kMaxLeases) return bad_field("max_leases: 1 to 16");
   if (m.fd_roles() && m.fd_roles()->size() > kMaxMessageFds) return bad_field("fd_roles: too many");
@@ -234,6 +256,30 @@ Result<Body> decode_body(const fb::ConfirmRequest& m) {
 Result<Body> decode_body(const fb::ConfirmReply&) {
   return Body(ConfirmReply{});
 }
+Result<Body> decode_body(const fb::MetricsRequest&) {
+  return Body(MetricsRequest{});
+}
+Result<Body> decode_body(const fb::MetricsReply& m) {
+  if (m.bytes() > kMaxMetricsBytes) return bad_field("metrics: more than 16 MiB");
+  return Body(MetricsReply{m.bytes()});
+}
+Result<Body> decode_body(const fb::PolicyRequest& m) {
+  PolicyRequest request{m.uid(), {}};
+  if (!take(m.source(), request.source, kMaxSourceName))
+    return bad_field("source: at most 256 bytes of text");
+  return Body(std::move(request));
+}
+Result<Body> decode_body(const fb::PolicyReply& m) {
+  PolicyReply reply{m.allowed(), {}};
+  if (!take(m.reason(), reply.reason, kMaxErrorText)) return bad_field("reason: not text");
+  return Body(std::move(reply));
+}
+Result<Body> decode_body(const fb::ReloadRequest&) {
+  return Body(ReloadRequest{});
+}
+Result<Body> decode_body(const fb::ReloadReply&) {
+  return Body(ReloadReply{});
+}
 Result<Body> decode_body(const fb::Error& m) {
   Error error;
   error.code = static_cast<ErrorCode>(m.code());
@@ -267,6 +313,18 @@ Result<Body> decode_union(const fb::Message& message) {
       return decode_body(*message.body_as_ConfirmRequest());
     case fb::Body::ConfirmReply:
       return decode_body(*message.body_as_ConfirmReply());
+    case fb::Body::MetricsRequest:
+      return decode_body(*message.body_as_MetricsRequest());
+    case fb::Body::MetricsReply:
+      return decode_body(*message.body_as_MetricsReply());
+    case fb::Body::PolicyRequest:
+      return decode_body(*message.body_as_PolicyRequest());
+    case fb::Body::PolicyReply:
+      return decode_body(*message.body_as_PolicyReply());
+    case fb::Body::ReloadRequest:
+      return decode_body(*message.body_as_ReloadRequest());
+    case fb::Body::ReloadReply:
+      return decode_body(*message.body_as_ReloadReply());
     case fb::Body::NONE:
       break;
   }

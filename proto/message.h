@@ -22,10 +22,14 @@ inline constexpr uint16_t kProtocolVersion = 1;
 
 // Wire values: append only.
 enum class MemoryKind : uint8_t { kAuto = 0, kHost = 1, kCuda = 2, kCudaIpc = 3 };
+enum class CursorMode : uint8_t { kHidden = 0, kMetadata = 1, kEmbedded = 2 };
 enum class FdRole : uint8_t { kControl = 1, kPixels = 2, kLease = 3, kWakePipe = 4 };
 
 constexpr bool is_known(MemoryKind kind) {
   return kind <= MemoryKind::kCudaIpc;
+}
+constexpr bool is_known(CursorMode mode) {
+  return mode <= CursorMode::kEmbedded;
 }
 constexpr bool is_cuda(MemoryKind kind) {
   return kind == MemoryKind::kCuda || kind == MemoryKind::kCudaIpc;
@@ -79,6 +83,7 @@ struct OpenRequest {
   uint16_t max_leases = kDefaultLeases;
   double max_fps = 0;
   bool wake_pipe = false;
+  CursorMode cursor = CursorMode::kHidden;
 };
 struct OpenReply {
   uint32_t stream_id = 0;
@@ -92,6 +97,7 @@ struct OpenReply {
   std::vector<FdRole> fd_roles;
   std::optional<CudaUuid> device_uuid{};   // of the CUDA kinds
   std::vector<std::byte> memory_handle{};  // of kCudaIpc, which has no descriptor for its pixels
+  uint32_t keepalive_ms = 0;
 };
 struct CloseRequest {
   uint32_t stream_id = 0;
@@ -102,9 +108,24 @@ struct ConfirmRequest {
   uint64_t at_ns = 0;
 };
 struct ConfirmReply {};
+struct MetricsRequest {};
+struct MetricsReply {
+  uint64_t bytes = 0;  // of the file whose descriptor comes along
+};
+struct PolicyRequest {
+  uint32_t uid = 0;
+  std::string source;
+};
+struct PolicyReply {
+  bool allowed = false;
+  std::string reason;
+};
+struct ReloadRequest {};
+struct ReloadReply {};
 
 using Body = std::variant<Hello, Welcome, ListRequest, ListReply, OpenRequest, OpenReply, CloseRequest,
-                          CloseReply, Error, ConfirmRequest, ConfirmReply>;
+                          CloseReply, Error, ConfirmRequest, ConfirmReply, MetricsRequest, MetricsReply,
+                          PolicyRequest, PolicyReply, ReloadRequest, ReloadReply>;
 
 struct Message {
   uint32_t request_id = 0;

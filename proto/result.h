@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -28,6 +29,10 @@ enum class ErrorCode : uint16_t {
   kLeaseLimit = 15,  // every lease of this stream is held
   kForked = 16,      // used in a child of the process that attached
 };
+
+inline constexpr uint16_t kErrorCodes = 16;  // 1 to this
+// "internal", "permission_denied" ...; "unknown" for what is none.
+std::string_view code_name(ErrorCode code);
 
 struct Error {
   ErrorCode code = ErrorCode::kInternal;

@@ -1,6 +1,7 @@
 // The memory that daemon and clients share for one epoch of a stream. Three regions, each an fd of its own:
 //   pixel region  all slots, slot k at k * slot_bytes           daemon writes, clients read
-//   control page  ControlPage, then slot_count SlotHeaders      daemon writes, clients read
+//   control page  ControlPage, then slot_count SlotHeaders and
+//                 cursor_shapes CursorShapes                    daemon writes, clients read
 //   lease page    LeasePage, one for each attached client       client writes; every word is a claim to the
 //   daemon
 // Everything that changes while mapped is a lock-free atomic, so a racing read yields an old or a new value,
@@ -60,6 +61,43 @@ struct DamageRect {
   friend constexpr bool operator==(const DamageRect&, const DamageRect&) = default;
 };
 
+// Where the pointer is, in pixels of the frame, and which shape it has. One 64-bit word. 0 = not known.
+struct CursorRef {
+  int16_t x = 0, y = 0;  // of the hot spot; may lie outside
+  uint32_t serial = 0;   // of the shape, 31 bits; 0 only where nothing is known
+  bool visible = false;  // something of it shows in the frame
+
+  constexpr uint64_t pack() const {
+    return uint64_t{static_cast<uint16_t>(x)} | uint64_t{static_cast<uint16_t>(y)} << 16 |
+           uint64_t{serial & 0x7fffffff} << 32 | uint64_t{visible} << 63;
+  }
+  static constexpr CursorRef unpack(uint64_t word) {
+    return {static_cast<int16_t>(word), static_cast<int16_t>(word >> 16),
+            static_cast<uint32_t>(word >> 32) & 0x7fffffff, (word >> 63) != 0};
+  }
+  explicit constexpr operator bool() const { return serial != 0; }
+  friend constexpr bool operator==(const CursorRef&, const CursorRef&) = default;
+};
+
+// The damage of one frame, for readers that skipped it. `sequence` is 0 while the record is written; what was
+// read of it holds if it is the same before and after (damage_history.h).
+struct DamageRecord {
+  alignas(64) std::atomic<uint64_t> sequence;
+  std::atomic<uint32_t> count;
+  alignas(8) std::atomic<uint64_t> rects[kMaxHistoryRects];  // DamageRect
+};
+
+// `serial` is 0 while the shape is written; what was read of it holds if it is the same before and after
+// (cursor_shapes.h).
+struct CursorShape {
+  alignas(64) std::atomic<uint32_t> serial;
+  std::atomic<uint32_t> width;   // pixels, at most kMaxCursorSize
+  std::atomic<uint32_t> height;  // pixels
+  std::atomic<int32_t> hot_x;    // the pixel that points
+  std::atomic<int32_t> hot_y;
+  alignas(64) std::atomic<uint32_t> argb[kMaxCursorSize * kMaxCursorSize];  // premultiplied; rows of width
+};
+
 inline constexpr size_t kEndTextBytes = 192;
 
 struct ControlPage {
@@ -68,20 +106,24 @@ struct ControlPage {
   uint16_t layout_version;
   uint16_t slot_count;
   uint64_t epoch;
-  uint32_t width;         // pixels
-  uint32_t height;        // pixels
-  uint32_t stride;        // bytes between rows
-  uint32_t format;        // PixelFormat
-  uint64_t slot_bytes;    // bytes between slots; a multiple of the page size
-  uint64_t region_bytes;  // slot_bytes * slot_count
+  uint32_t width;          // pixels
+  uint32_t height;         // pixels
+  uint32_t stride;         // bytes between rows
+  uint32_t format;         // PixelFormat
+  uint64_t slot_bytes;     // bytes between slots; a multiple of the page size
+  uint64_t region_bytes;   // slot_bytes * slot_count
+  uint32_t cursor_shapes;  // 0: the source has no pointer
 
   // What a polling client reads, on a cache line of its own.
   alignas(64) std::atomic<uint64_t> latest;  // FrameRef; 0 = no frame to read now
   std::atomic<uint64_t> confirmed_ns;  // newest() of lease.h: the source is known to show `latest` until then
   std::atomic<uint32_t> state;         // StreamState
+  alignas(8) std::atomic<uint64_t> cursor;  // CursorRef, now; moves without new frames, for who asked for it
 
   // UTF-8, zero-terminated; written once, before state becomes kEnded.
   alignas(64) char end_text[kEndTextBytes];
+
+  DamageRecord damage_history[kDamageHistory];  // of frame s at s % kDamageHistory
 };
 
 // Times are CLOCK_MONOTONIC nanoseconds. All but `sequence` is valid only between a lease and still_valid().
@@ -91,10 +133,7 @@ struct SlotHeader {
   std::atomic<uint64_t> capture_done_ns;
   std::atomic<uint64_t> published_ns;
   std::atomic<uint32_t> damage_count;
-  std::atomic<uint32_t> cursor_visible;  // 0: no cursor is known for this frame
-  std::atomic<int32_t> cursor_x;
-  std::atomic<int32_t> cursor_y;
-  std::atomic<uint32_t> cursor_serial;
+  alignas(8) std::atomic<uint64_t> cursor;                    // CursorRef, at the capture
   alignas(64) std::atomic<uint64_t> damage[kMaxDamageRects];  // DamageRect, against the frame before
 };
 
@@ -111,8 +150,8 @@ struct LeasePage {
   alignas(64) std::atomic<uint64_t> leases[kMaxLeases];  // FrameRef; 0 = free
 };
 
-constexpr size_t control_bytes(uint32_t slot_count) {
-  return sizeof(ControlPage) + slot_count * sizeof(SlotHeader);
+constexpr size_t control_bytes(uint32_t slot_count, uint32_t cursor_shapes) {
+  return sizeof(ControlPage) + slot_count * sizeof(SlotHeader) + cursor_shapes * sizeof(CursorShape);
 }
 inline constexpr size_t kLeaseBytes = 4096;
 
@@ -123,10 +162,17 @@ inline const SlotHeader* slot_headers(const ControlPage* control) {
   return reinterpret_cast<const SlotHeader*>(control + 1);
 }
 
+inline CursorShape* cursor_shapes(ControlPage* control, uint32_t slot_count) {
+  return reinterpret_cast<CursorShape*>(slot_headers(control) + slot_count);
+}
+inline const CursorShape* cursor_shapes(const ControlPage* control, uint32_t slot_count) {
+  return reinterpret_cast<const CursorShape*>(slot_headers(control) + slot_count);
+}
+
 static_assert(std::atomic<uint64_t>::is_always_lock_free && sizeof(std::atomic<uint64_t>) == 8);
 static_assert(std::atomic<uint32_t>::is_always_lock_free && sizeof(std::atomic<uint32_t>) == 4);
 static_assert(std::is_standard_layout_v<ControlPage> && std::is_standard_layout_v<SlotHeader> &&
-              std::is_standard_layout_v<LeasePage>);
+              std::is_standard_layout_v<LeasePage> && std::is_standard_layout_v<CursorShape>);
 
 static_assert(offsetof(ControlPage, magic) == 0);
 static_assert(offsetof(ControlPage, layout_version) == 4);
@@ -138,21 +184,34 @@ static_assert(offsetof(ControlPage, stride) == 24);
 static_assert(offsetof(ControlPage, format) == 28);
 static_assert(offsetof(ControlPage, slot_bytes) == 32);
 static_assert(offsetof(ControlPage, region_bytes) == 40);
+static_assert(offsetof(ControlPage, cursor_shapes) == 48);
 static_assert(offsetof(ControlPage, latest) == 64);
 static_assert(offsetof(ControlPage, confirmed_ns) == 72);
 static_assert(offsetof(ControlPage, state) == 80);
+static_assert(offsetof(ControlPage, cursor) == 88);
 static_assert(offsetof(ControlPage, end_text) == 128);
-static_assert(sizeof(ControlPage) == 320);
+static_assert(offsetof(ControlPage, damage_history) == 320);
+static_assert(sizeof(ControlPage) == 320 + kDamageHistory * sizeof(DamageRecord));
+
+static_assert(offsetof(DamageRecord, sequence) == 0);
+static_assert(offsetof(DamageRecord, count) == 8);
+static_assert(offsetof(DamageRecord, rects) == 16);
+static_assert(sizeof(DamageRecord) == 256);
+
+static_assert(offsetof(CursorShape, serial) == 0);
+static_assert(offsetof(CursorShape, width) == 4);
+static_assert(offsetof(CursorShape, height) == 8);
+static_assert(offsetof(CursorShape, hot_x) == 12);
+static_assert(offsetof(CursorShape, hot_y) == 16);
+static_assert(offsetof(CursorShape, argb) == 64);
+static_assert(sizeof(CursorShape) == 64 + 4 * kMaxCursorSize * kMaxCursorSize);
 
 static_assert(offsetof(SlotHeader, sequence) == 0);
 static_assert(offsetof(SlotHeader, capture_requested_ns) == 8);
 static_assert(offsetof(SlotHeader, capture_done_ns) == 16);
 static_assert(offsetof(SlotHeader, published_ns) == 24);
 static_assert(offsetof(SlotHeader, damage_count) == 32);
-static_assert(offsetof(SlotHeader, cursor_visible) == 36);
-static_assert(offsetof(SlotHeader, cursor_x) == 40);
-static_assert(offsetof(SlotHeader, cursor_y) == 44);
-static_assert(offsetof(SlotHeader, cursor_serial) == 48);
+static_assert(offsetof(SlotHeader, cursor) == 40);
 static_assert(offsetof(SlotHeader, damage) == 64);
 static_assert(sizeof(SlotHeader) == 576);
 

@@ -10,8 +10,18 @@ framering._core.Frame.numpy:
     def numpy(self) -> NDArray[Any]:
         \doc
 
+# `numpy` is the method there.
+framering._core.Frame.__array__:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        \doc
+
 # `list` is the method itself there.
 framering._core.Connection.list:
     \import builtins
     def list(self) -> builtins.list[framering._types.StreamInfo]:
+        \doc
+
+# `numpy` is the method itself there.
+framering._core.Frame.__array__:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         \doc

@@ -33,9 +33,12 @@ BASE = {
     "daemon/" + unit
     for unit in (
         "config",
+        "cursor",
         "frame",
         "heartbeat",
+        "journal",
         "log",
+        "metrics",
         "shared_page",
         "source_name",
         "surface",
@@ -47,8 +50,9 @@ BASE = {
 INTERFACES = {"daemon/capture/source", "daemon/memory/pool"}
 SPINE: dict[str, set[str]] = {
     **{unit: set() for unit in BASE | INTERFACES},
+    "daemon/policy": set(),
     "daemon/quota": set(),
-    "daemon/config": {"daemon/quota"},
+    "daemon/config": {"daemon/policy", "daemon/quota"},
     "daemon/pacer": set(),
     "daemon/reader": set(),
     "daemon/ring": {"daemon/reader"},

@@ -31,7 +31,8 @@ int grab(const std::string& socket, const GrabOptions& options) {
                 "redirect it, or name a file with -o");
   }
   Connection connection = Connection::connect(socket, "framering grab");
-  Stream stream = connection.open({.source = options.source});
+  Stream stream = connection.open(
+      {.source = options.source, .cursor = options.cursor ? CursorMode::embedded : CursorMode::hidden});
   using Clock = std::chrono::steady_clock;
   const auto deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                            std::chrono::duration<double>(options.timeout_s));

@@ -16,6 +16,8 @@ constexpr const char* kFooter = R"(Examples:
   framering list                      what there is, and who reads it
   framering grab -o desktop.png       a picture of the desktop
   framering watch                     how fast frames arrive
+  framering top                       all streams and clients, live
+  framering doctor                    why it does not work
   framering mss -m 1 -o one.png       as python-mss's command does, by the Python package
 
 The socket is --socket, else $FRAMERING_SOCKET, else framering/socket in $XDG_RUNTIME_DIR if it is there, else
@@ -27,10 +29,12 @@ Exit codes:
   2  wrong command line
   3  no daemon there, or its source cannot be captured now
   4  no frame, or no answer of the daemon, in time
-  5  the stream ended while it was watched)";
+  5  the stream ended while it was watched
+  6  doctor: all works, with warnings)";
 
 constexpr const char* kGrabFooter = R"(Examples:
   framering grab -o desktop.png
+  framering grab --cursor -o desktop.png
   framering grab test:640x480@30 -o - | display)";
 
 constexpr const char* kWatchFooter =
@@ -75,16 +79,21 @@ std::string check_seconds(const std::string& text) {
 // What the command line asks for; CLI11 fills the options before it is run.
 struct Parser {
   CLI::App app{"Lists, saves and watches what a frameringd captures.", "framering"};
+  const std::string program;  // argv[0]
   std::string socket;
   ListOptions list_options;
   GrabOptions grab_options;
   WatchOptions watch_options;
+  StatsOptions stats_options;
+  TopOptions top_options;
+  DoctorOptions doctor_options;
+  PolicyOptions policy_options;
   std::string mode = "latest";
   std::string shell;
   std::vector<std::string> mss_arguments;
   std::function<int()> run;
 
-  Parser() {
+  explicit Parser(const char* argv0) : program(argv0) {
     app.footer(kFooter);
     app.set_version_flag("--version", std::string("framering ") + version, "Print the version and exit");
     app.set_help_flag("-h,--help", "Print this text and exit");
@@ -94,6 +103,11 @@ struct Parser {
     add_list();
     add_grab();
     add_watch();
+    add_stats();
+    add_top();
+    add_doctor();
+    add_policy();
+    add_reload();
     add_mss();
     add_completion();
   }
@@ -114,6 +128,7 @@ struct Parser {
     command->add_option("--timeout", grab_options.timeout_s, "How long to wait for a frame [5]")
         ->type_name("SECONDS")
         ->check(check_seconds);
+    command->add_flag("--cursor", grab_options.cursor, "With the pointer in it");
     command->add_flag("--json", grab_options.json, "Tell of the frame as JSON, on standard error with -o -");
     command->footer(kGrabFooter);
     command->callback([this] { run = [this] { return grab(socket, grab_options); }; });
@@ -137,13 +152,70 @@ struct Parser {
     });
   }
 
+  void add_stats() {
+    auto* command = app.add_subcommand("stats", "What the daemon has counted, as text for Prometheus");
+    command->add_flag("--json", stats_options.json, "One JSON object, a member for each metric");
+    command->footer(
+        "Examples:\n  framering stats | grep dropped\n"
+        "  framering stats --json | jq '.framering_clients.samples[0].value'");
+    command->callback([this] { run = [this] { return stats(socket, stats_options); }; });
+  }
+
+  void add_top() {
+    auto* command =
+        app.add_subcommand("top", "Streams and clients, live; plain lines where there is no terminal");
+    command->add_option("--interval", top_options.interval_s, "How often to look [1]")
+        ->type_name("SECONDS")
+        ->check(check_seconds);
+    command->add_option("--count", top_options.count, "End after looking this often")->type_name("N");
+    command->footer(
+        "Keys: q quits; n, f, a, d, l sort by name, fps, age, drops, leases.\n\n"
+        "Examples:\n  framering top\n  framering top --count 1 | cat");
+    command->callback([this] { run = [this] { return top(socket, top_options); }; });
+  }
+
+  void add_doctor() {
+    auto* command = app.add_subcommand("doctor", "What works here, what does not, and what to do about it");
+    command->add_flag("--json", doctor_options.json, "One JSON object");
+    command->footer(
+        "Reads a stream for a second and tells how fast frames came.\n"
+        "Exit codes: 0 all works, 6 with warnings, 1 something is broken.\n\n"
+        "Examples:\n  framering doctor\n  framering doctor --json | jq '.checks[] | select(.fix)'");
+    command->callback([this] { run = [this] { return doctor(socket, doctor_options); }; });
+  }
+
+  void add_policy() {
+    auto* command = app.add_subcommand("policy", "What the daemon's policy allows");
+    command->require_subcommand(1);
+    auto* check =
+        command->add_subcommand("check", "Whether a user may read a source, and which rule says so");
+    check->add_option("SOURCE", policy_options.source, "What to ask for")->type_name("")->required();
+    check->add_option("--uid", policy_options.uid, "For whom [yourself]; others are for root to ask for")
+        ->type_name("UID");
+    check->footer(
+        "Exit codes: 0 allowed, 1 denied.\n\nExamples:\n  framering policy check screen\n"
+        "  sudo framering policy check --uid 1001 window:active");
+    check->callback([this] { run = [this] { return policy_check(socket, policy_options); }; });
+  }
+
+  void add_reload() {
+    auto* command = app.add_subcommand("reload", "Have the daemon read its configuration again");
+    command->footer(
+        "Policy, quotas and log level change at once; the rest needs a restart. An invalid configuration is\n"
+        "refused with line and column, and the daemon goes on as it was. For root and the daemon's\n"
+        "user.\n\nExamples:\n  sudo framering reload");
+    command->callback([this] { run = [this] { return reload(socket); }; });
+  }
+
   void add_mss() {
     auto* command = app.add_subcommand("mss", "The mss command: -m MONITOR, -c COORDINATES, -o FILE, ...");
-    command->set_help_flag();  // everything behind the word is the other program's
+    // Everything behind the word is the other program's.
+    command->set_help_flag();
+    command->fallthrough(false);
     command->prefix_command();
     command->callback([this, command] {
       mss_arguments = command->remaining();
-      run = [this] { return mss(socket, mss_arguments); };
+      run = [this] { return mss(program, socket, mss_arguments); };
     });
   }
 
@@ -162,8 +234,10 @@ struct Parser {
     const auto unknown = app.remaining();
     std::string message = error.what();
     if (commands.empty() && error.get_name() == "RequiredError") {
-      message = unknown.empty() ? "a command is missing: list, grab, watch, mss or completion"
-                                : "there is no command or option " + unknown.front();
+      message = unknown.empty()
+                    ? "a command is missing: list, grab, watch, stats, top, doctor, policy, reload, mss or "
+                      "completion"
+                    : "there is no command or option " + unknown.front();
     }
     if (error.get_name() == "ArgumentMismatch")
       message = message.substr(0, message.find(':')) + " takes one value";
@@ -180,7 +254,7 @@ int refuse(const Error& error) {
 }
 
 int run_command(int argc, char** argv) {
-  Parser parser;
+  Parser parser(argc > 0 ? argv[0] : "");
   try {
     parser.app.parse(argc, argv);
   } catch (const CLI::Success& success) {

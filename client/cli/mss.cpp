@@ -1,4 +1,3 @@
-#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -13,20 +12,18 @@ namespace framering::cli {
 
 namespace {
 
-// The Python that this program was installed with, or the first on PATH.
-std::string find_python() {
-  char path[PATH_MAX];
-  const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
-  const std::string program(path, length > 0 ? static_cast<size_t>(length) : 0);
+// The Python that this program was installed with, or the first on PATH. A wheel has a script of that Python
+// run the program, which lies elsewhere; the script's path is argv[0].
+std::string find_python(const std::string& program) {
   const std::string beside = program.substr(0, program.rfind('/') + 1) + "python3";
-  return access(beside.c_str(), X_OK) == 0 ? beside : "python3";
+  return beside.find('/') != std::string::npos && access(beside.c_str(), X_OK) == 0 ? beside : "python3";
 }
 
 }  // namespace
 
-int mss(const std::string& socket, const std::vector<std::string>& arguments) {
+int mss(const std::string& program, const std::string& socket, const std::vector<std::string>& arguments) {
   if (!socket.empty()) setenv("FRAMERING_SOCKET", socket.c_str(), 1);
-  const std::string python = find_python();
+  const std::string python = find_python(program);
   std::vector<const char*> words{python.c_str(), "-m", "framering.mss"};
   for (const std::string& argument : arguments) words.push_back(argument.c_str());
   words.push_back(nullptr);

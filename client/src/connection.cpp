@@ -34,6 +34,13 @@ StreamInfo to_public(proto::StreamInfo&& from) {
   return info;
 }
 
+void require_own_process(const internal::ConnectionCore& core) {
+  if (!core.in_own_process()) {
+    throw Error(ErrorCode::forked, "this connection was made by another process",
+                "connect again after fork()");
+  }
+}
+
 }  // namespace
 
 Connection::Connection(std::shared_ptr<internal::ConnectionCore> core) noexcept : core_(std::move(core)) {}
@@ -47,10 +54,7 @@ Connection Connection::connect(const std::string& socket_path, const std::string
 }
 
 std::vector<StreamInfo> Connection::list() {
-  if (!core_->in_own_process()) {
-    throw Error(ErrorCode::forked, "this connection was made by another process",
-                "connect again after fork()");
-  }
+  require_own_process(*core_);
   auto reply = internal::value_or_raise(core_->request(proto::ListRequest{}));
   auto* list = std::get_if<proto::ListReply>(&reply.body);
   if (!list) throw Error(ErrorCode::protocol, "frameringd answered something else");
@@ -59,11 +63,33 @@ std::vector<StreamInfo> Connection::list() {
   return streams;
 }
 
-Stream Connection::open(const OpenOptions& options) {
-  if (!core_->in_own_process()) {
-    throw Error(ErrorCode::forked, "this connection was made by another process",
-                "connect again after fork()");
+Connection::Verdict Connection::check_policy(uint32_t uid, const std::string& source) {
+  require_own_process(*core_);
+  auto reply = internal::value_or_raise(core_->request(proto::PolicyRequest{uid, source}));
+  auto* verdict = std::get_if<proto::PolicyReply>(&reply.body);
+  if (!verdict) throw Error(ErrorCode::protocol, "frameringd answered something else");
+  return {verdict->allowed, std::move(verdict->reason)};
+}
+
+void Connection::reload() {
+  require_own_process(*core_);
+  const auto reply = internal::value_or_raise(core_->request(proto::ReloadRequest{}));
+  if (!std::holds_alternative<proto::ReloadReply>(reply.body)) {
+    throw Error(ErrorCode::protocol, "frameringd answered something else");
   }
+}
+
+std::string Connection::metrics() {
+  require_own_process(*core_);
+  const auto reply = internal::value_or_raise(core_->request(proto::MetricsRequest{}));
+  const auto* metrics = std::get_if<proto::MetricsReply>(&reply.body);
+  if (!metrics || reply.fds.size() != 1)
+    throw Error(ErrorCode::protocol, "frameringd answered something else");
+  return internal::value_or_raise(internal::read_file(reply.fds[0].get(), metrics->bytes));
+}
+
+Stream Connection::open(const OpenOptions& options) {
+  require_own_process(*core_);
   return Stream(std::make_shared<internal::StreamCore>(core_, options));
 }
 

@@ -18,6 +18,9 @@
 
 namespace framering::internal {
 
+// The first bytes of a file, all of them; kProtocol where it has fewer.
+proto::Result<std::string> read_file(int fd, uint64_t bytes);
+
 class ConnectionCore {
  public:
   struct Reply {

@@ -51,6 +51,17 @@ bool wait_readable(int socket, uint64_t deadline_ns) {
 
 }  // namespace
 
+proto::Result<std::string> read_file(int fd, uint64_t bytes) {
+  std::string text(bytes, '\0');
+  for (size_t done = 0; done < text.size();) {
+    const ssize_t got = pread(fd, text.data() + done, text.size() - done, static_cast<off_t>(done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return Error{ErrorCode::kProtocol, "frameringd's answer cannot be read", {}};
+    done += static_cast<size_t>(got);
+  }
+  return text;
+}
+
 ConnectionCore::ConnectionCore(UniqueFd socket, UniqueFd stop_event)
     : process_(process_mark()), socket_(std::move(socket)), stop_event_(std::move(stop_event)) {}
 

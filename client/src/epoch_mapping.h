@@ -5,11 +5,13 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <vector>
 
 #include "client/src/connection_core.h"
 #include "client/src/importer.h"
+#include "framering/types.h"
 #include "proto/message.h"
 #include "proto/result.h"
 #include "proto/shm_layout.h"
@@ -28,6 +30,8 @@ struct EpochInfo {
   uint32_t slot_count = 0;
   uint64_t slot_bytes = 0;
   uint32_t lease_ms = 0;
+  uint32_t cursor_shapes = 0;
+  uint32_t keepalive_ms = 0;
 };
 
 class EpochMapping {
@@ -47,6 +51,9 @@ class EpochMapping {
   PixelRegion& pixels() const { return *pixels_; }
   ConnectionCore& connection() const { return *connection_; }
   int wake_pipe() const { return wake_pipe_.get(); }
+
+  // Any thread. The pointer's shape of this serial, fetched once; null where the daemon has overwritten it.
+  std::shared_ptr<const CursorShape> cursor_shape(uint32_t serial);
 
   // Any thread. Asks the daemon to confirm the newest frame at this moment, which is now at the latest, or to
   // publish a newer one.
@@ -78,6 +85,8 @@ class EpochMapping {
   proto::LeasePage* lease_page_ = nullptr;
   std::unique_ptr<PixelRegion> pixels_;
   proto::UniqueFd wake_pipe_;
+  std::mutex shapes_mutex_;
+  std::vector<std::shared_ptr<const CursorShape>> shapes_;  // the last ones, the newest behind
   uint32_t lease_count_ = 0;
   // A bit for each lease word: taken until the frame that holds it is released, and awaited from then until
   // the device has cleared the word.

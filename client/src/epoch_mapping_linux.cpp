@@ -1,12 +1,14 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <string>
 #include <utility>
 
 #include "client/src/epoch_mapping.h"
+#include "proto/cursor_shapes.h"
 #include "proto/lease.h"
 
 namespace framering::internal {
@@ -103,11 +105,14 @@ proto::Status EpochMapping::check_layout(const proto::OpenReply& reply) {
            reply.memory,
            page.slot_count,
            page.slot_bytes,
-           reply.lease_ms};
+           reply.lease_ms,
+           page.cursor_shapes,
+           reply.keepalive_ms};
   const EpochInfo& info = info_;
   if (info.slot_count < 1 || info.slot_count > proto::kMaxSlots ||
-      reply.control_bytes != proto::control_bytes(info.slot_count)) {
-    return broken_daemon("its number of slots is wrong");
+      info.cursor_shapes > proto::kCursorShapes ||
+      reply.control_bytes != proto::control_bytes(info.slot_count, info.cursor_shapes)) {
+    return broken_daemon("its number of slots or shapes is wrong");
   }
   if (info.width < 1 || info.width > proto::kMaxDimension || info.height < 1 ||
       info.height > proto::kMaxDimension || !proto::is_known(info.format) ||
@@ -133,6 +138,21 @@ EpochMapping::~EpochMapping() {
   }
   if (control_) munmap(const_cast<proto::ControlPage*>(control_), control_bytes_);
   if (lease_page_) munmap(lease_page_, proto::kLeaseBytes);
+}
+
+std::shared_ptr<const CursorShape> EpochMapping::cursor_shape(uint32_t serial) {
+  constexpr size_t kKept = 64;  // an animated pointer shows a few in turn
+  std::lock_guard lock(shapes_mutex_);
+  const auto known =
+      std::ranges::find_if(shapes_, [&](const auto& shape) { return shape->serial == serial; });
+  if (known != shapes_.end()) return *known;
+  auto picture =
+      proto::read_shape({proto::cursor_shapes(control_, info_.slot_count), info_.cursor_shapes}, serial);
+  if (!picture) return nullptr;
+  if (shapes_.size() == kKept) shapes_.erase(shapes_.begin());
+  shapes_.push_back(std::make_shared<const CursorShape>(CursorShape{
+      serial, picture->width, picture->height, picture->hot_x, picture->hot_y, std::move(picture->argb)}));
+  return shapes_.back();
 }
 
 proto::Status EpochMapping::ask_confirmation(uint64_t at_ns) {

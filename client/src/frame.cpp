@@ -1,13 +1,48 @@
 #include "framering/frame.h"
 
+#include <algorithm>
+
 #include "client/src/errors.h"
 #include "client/src/frame_state.h"
 #include "framering/error.h"
+#include "proto/damage_history.h"
 #include "proto/lease.h"
 
 namespace framering {
 
 namespace internal {
+
+namespace {
+
+bool contains(const Rect& outer, const proto::DamageRect& inner) {
+  return inner.x >= outer.x && inner.y >= outer.y && inner.x + inner.width <= outer.x + outer.width &&
+         inner.y + inner.height <= outer.y + outer.height;
+}
+
+// Each once; more than kMaxDamageRects become their bounding box.
+std::vector<Rect> bounded(const std::vector<proto::DamageRect>& rects) {
+  std::vector<Rect> kept;
+  for (const proto::DamageRect& rect : rects) {
+    const bool is_new =
+        std::none_of(kept.begin(), kept.end(), [&](const Rect& k) { return contains(k, rect); });
+    if (!is_new) continue;
+    kept.push_back({rect.x, rect.y, rect.width, rect.height});
+    if (kept.size() <= proto::kMaxDamageRects) continue;
+    Rect all = kept.front();
+    for (const Rect& each : kept) {
+      const int right = std::max(all.x + all.width, each.x + each.width);
+      const int bottom = std::max(all.y + all.height, each.y + each.height);
+      all.x = std::min(all.x, each.x);
+      all.y = std::min(all.y, each.y);
+      all.width = static_cast<uint16_t>(right - all.x);
+      all.height = static_cast<uint16_t>(bottom - all.y);
+    }
+    kept = {all};
+  }
+  return kept;
+}
+
+}  // namespace
 
 FrameState::~FrameState() {
   // In a forked child the lease is the parent's.
@@ -45,6 +80,20 @@ proto::Status FrameState::hold_until(void* stream) {
   if (!mark) return mark.error();
   marks.push_back(*std::move(mark));
   return proto::Ok{};
+}
+
+std::vector<Rect> FrameState::damage_since(uint64_t sequence) const {
+  const auto [before, last] = std::minmax(sequence, ref.sequence);
+  const EpochInfo& info = mapping->info();
+  std::vector<proto::DamageRect> rects;
+  bool known = before > 0 && last - before <= proto::kDamageHistory;
+  for (uint64_t each = before + 1; known && each <= last; ++each) {
+    known = proto::read_damage(mapping->control(), each, rects);
+  }
+  if (!known) {
+    return {{0, 0, static_cast<uint16_t>(info.width), static_cast<uint16_t>(info.height)}};
+  }
+  return bounded(rects);
 }
 
 }  // namespace internal
@@ -121,6 +170,16 @@ uint64_t Frame::confirmed_ns() const noexcept {
 const std::vector<Rect>& Frame::damage() const noexcept {
   static const std::vector<Rect> none;
   return state_ ? state_->damage : none;
+}
+
+std::vector<Rect> Frame::damage_since(uint64_t sequence) const {
+  if (!state_) throw Error(ErrorCode::invalid_argument, "this frame was released");
+  return state_->damage_since(sequence);
+}
+
+const std::optional<Cursor>& Frame::cursor() const noexcept {
+  static const std::optional<Cursor> none;
+  return state_ ? state_->cursor : none;
 }
 
 bool Frame::valid() const noexcept {

@@ -21,6 +21,7 @@ struct FrameState {
 
   uint64_t offset() const { return ref.slot * mapping->info().slot_bytes; }  // in the pixel region
   bool valid() const;
+  std::vector<Rect> damage_since(uint64_t sequence) const;
   // Hands the lease over to the stream, which gives it back.
   proto::Status release_after(void* stream);
   // Whatever gives the lease back waits for what is on the stream by now.
@@ -34,6 +35,7 @@ struct FrameState {
   uint64_t published_ns = 0;
   uint64_t confirmed_ns = 0;
   std::vector<Rect> damage;
+  std::optional<Cursor> cursor;
   std::vector<std::unique_ptr<StreamMark>> marks;  // of hold_until()
 
  private:

@@ -42,13 +42,20 @@ std::optional<Frame> Stream::find(uint64_t sequence) {
   return core_->find(sequence);
 }
 
-bool Stream::is_current() const noexcept {
-  return core_->is_current();
-}
-
 std::optional<Frame> Stream::wait_until(uint64_t capture_ns, std::chrono::nanoseconds timeout,
                                         const std::function<bool()>& on_signal) {
   return core_->wait_until(capture_ns, deadline_after(timeout), on_signal);
+}
+
+uint64_t Stream::confirmed_ns() const {
+  return core_->confirmed_ns();
+}
+std::chrono::milliseconds Stream::keepalive() const {
+  return std::chrono::milliseconds(core_->info().keepalive_ms);
+}
+
+bool Stream::is_current() const noexcept {
+  return core_->is_current();
 }
 
 uint64_t Stream::missed() const noexcept {

@@ -31,8 +31,12 @@ constexpr uint64_t kLeasePollNs = 100'000;
 constexpr uint64_t kSignalPollNs = 1'000'000'000;
 
 proto::OpenRequest make_request(const OpenOptions& options, bool wake_pipe) {
-  return {options.source, static_cast<proto::MemoryKind>(options.memory),
-          static_cast<uint16_t>(options.max_leases), options.max_fps, wake_pipe};
+  return {options.source,
+          static_cast<proto::MemoryKind>(options.memory),
+          static_cast<uint16_t>(options.max_leases),
+          options.max_fps,
+          wake_pipe,
+          static_cast<proto::CursorMode>(options.cursor)};
 }
 
 StreamState state_of(const EpochMapping& mapping) {
@@ -54,6 +58,9 @@ void check_options(const OpenOptions& options) {
     throw Error(ErrorCode::invalid_argument,
                 "max_fps is out of range: it is above 0 and at most 1000, or 0 for no cap");
   }
+  if (options.cursor > CursorMode::embedded) {
+    throw Error(ErrorCode::invalid_argument, "cursor is no CursorMode");
+  }
 }
 
 }  // namespace
@@ -63,11 +70,11 @@ StreamCore::StreamCore(std::shared_ptr<ConnectionCore> connection, const OpenOpt
       options_((check_options(options), options)),
       interval_ns_(options.max_fps > 0 ? static_cast<uint64_t>(1e9 / options.max_fps) : 0) {
   if (options_.wake_fd) wake_set_ = value_or_raise(WakeSet::make());
-  attach(open_epoch());
+  attach(open_epoch(wake_set_.has_value()));
 }
 
-std::shared_ptr<EpochMapping> StreamCore::open_epoch() const {
-  return value_or_raise(EpochMapping::open(connection_, make_request(options_, wake_set_.has_value()),
+std::shared_ptr<EpochMapping> StreamCore::open_epoch(bool wake_pipe) const {
+  return value_or_raise(EpochMapping::open(connection_, make_request(options_, wake_pipe),
                                            {options_.device, options_.writable}));
 }
 
@@ -146,8 +153,7 @@ std::optional<Frame> StreamCore::wait_for(const Want& want, uint64_t deadline_ns
     if (want.unseen && interval_ns_ > 0) {
       // A frame that is there but not due yet is looked at again when it is.
       std::lock_guard lock(mutex_);
-      const FrameRef newest = FrameRef::unpack(mapping->control().latest.load(std::memory_order_seq_cst));
-      if (newest.sequence > last_sequence_) until_ns = std::min(until_ns, last_capture_ns_ + interval_ns_);
+      if (is_news(look(*mapping))) until_ns = std::min(until_ns, due_ns_);
     }
     if (mapping->awaits_lease()) until_ns = std::min(until_ns, now + kLeasePollNs);
     if (!sleep_on(*mapping, word, until_ns, on_signal)) return std::nullopt;
@@ -156,16 +162,18 @@ std::optional<Frame> StreamCore::wait_for(const Want& want, uint64_t deadline_ns
 
 void StreamCore::watch(const EpochMapping& mapping, uint64_t until_ns) const {
   uint64_t known = 0;
+  uint64_t known_cursor = 0;
   {
     std::lock_guard lock(mutex_);
     known = last_sequence_;
+    known_cursor = last_cursor_;
   }
   do {
     for (int looks = 0; looks < kLooksAClock; ++looks) {
-      const uint64_t latest = mapping.control().latest.load(std::memory_order_acquire);
+      const Choice newest = look(mapping);
       const StreamState state = state_of(mapping);
-      if (FrameRef::unpack(latest).sequence > known || closed_.load() || connection_->lost() ||
-          (state != StreamState::kLive && state != StreamState::kStale)) {
+      if (newest.frame.sequence > known || newest.cursor != known_cursor || closed_.load() ||
+          connection_->lost() || (state != StreamState::kLive && state != StreamState::kStale)) {
         return;
       }
       proto::relax();
@@ -197,11 +205,10 @@ std::optional<Frame> StreamCore::take(const Want& want) {
     // In order, what the old epoch still holds comes before the new one; the newest frame is never an old
     // epoch's.
     const bool drain = want.unseen && options_.mode == Mode::every;
-    const proto::Newest chosen = state == StreamState::kLive || state == StreamState::kStale || drain
-                                     ? choose(want, gone)
-                                     : proto::Newest{};
+    const bool lives = state == StreamState::kLive || state == StreamState::kStale;
+    const Choice chosen = lives || drain ? choose(want, gone) : Choice{};
     if (!chosen.frame) {
-      if (state == StreamState::kLive || state == StreamState::kStale) return std::nullopt;
+      if (lives) return std::nullopt;
       follow_or_raise();
       continue;
     }
@@ -215,39 +222,71 @@ std::optional<Frame> StreamCore::take(const Want& want) {
       gone = chosen.frame.sequence;
       continue;
     }
+    if (want.unseen) count_missed(frame->sequence());
+    if (want.unseen) pace(*frame);
     if (want.unseen || options_.mode == Mode::latest) {
-      const uint64_t sequence = frame->sequence();
-      // Pacing passes frames over in order: those were not missed.
-      const bool counted =
-          want.unseen && last_sequence_ != 0 && (options_.mode == Mode::latest || interval_ns_ == 0);
-      if (counted) missed_.fetch_add(sequence - last_sequence_ - 1, std::memory_order_relaxed);
-      last_sequence_ = std::max(last_sequence_, sequence);
-      last_capture_ns_ = frame->capture_ns();
+      last_sequence_ = std::max(last_sequence_, frame->sequence());
+      if (chosen.cursor != 0) last_cursor_ = chosen.cursor;
     }
     return frame;
   }
 }
 
-proto::Newest StreamCore::choose(const Want& want, uint64_t gone) const {
-  const uint32_t slot_count = mapping_->info().slot_count;
-  const proto::Newest newest = proto::newest(mapping_->control());
-  if (newest.frame.slot >= slot_count || newest.frame.sequence <= gone) return {};
-  if (!want.unseen) return newest.confirmed_ns >= want.confirmed_ns ? newest : proto::Newest{};
-  if (newest.frame.sequence <= last_sequence_) return {};
-  const uint64_t due_ns = last_capture_ns_ + interval_ns_;
-  if (interval_ns_ > 0 && now_ns() < due_ns) return {};
-  if (options_.mode == Mode::latest || last_sequence_ == 0) return newest;
-  FrameRef frame = proto::oldest_since(&mapping_->control(), slot_count, std::max(last_sequence_, gone) + 1);
-  // Paced: frames closer than the interval are passed over, but never the newest.
-  while (frame && interval_ns_ > 0 && frame.sequence < newest.frame.sequence &&
-         mapping_->slot(frame.slot).capture_requested_ns.load(std::memory_order_relaxed) < due_ns) {
-    frame = proto::oldest_since(&mapping_->control(), slot_count, frame.sequence + 1);
+void StreamCore::count_missed(uint64_t sequence) {
+  // Pacing passes frames over in order: those were not missed.
+  const bool counts = last_sequence_ != 0 && (options_.mode == Mode::latest || interval_ns_ == 0);
+  if (counts && sequence > last_sequence_) {
+    missed_.fetch_add(sequence - last_sequence_ - 1, std::memory_order_relaxed);
   }
-  if (!frame || frame.sequence >= newest.frame.sequence) return newest;
-  return {frame, 0};
 }
 
-std::optional<Frame> StreamCore::lease(const proto::Newest& chosen, uint32_t lease_index) const {
+void StreamCore::pace(const Frame& frame) {
+  const uint64_t shown_ns =
+      frame.sequence() > last_sequence_ ? std::max(frame.capture_ns(), due_ns_) : now_ns();
+  // On a grid, so that lateness does not add up; after a pause, a new one.
+  due_ns_ = (shown_ns - due_ns_ < interval_ns_ ? due_ns_ : shown_ns) + interval_ns_;
+}
+
+StreamCore::Choice StreamCore::look(const EpochMapping& mapping) const {
+  const proto::Newest newest = proto::newest(mapping.control());
+  Choice choice{newest.frame, newest.confirmed_ns};
+  if (options_.cursor != CursorMode::metadata) return choice;
+  choice.cursor = mapping.control().cursor.load(std::memory_order_acquire);
+  // Where there is a pointer, what it does is known with the first frame.
+  if (choice.cursor == 0 && mapping.info().cursor_shapes > 0) choice.frame = {};
+  return choice;
+}
+
+bool StreamCore::is_news(const Choice& newest) const {
+  return newest.frame && (newest.frame.sequence > last_sequence_ || newest.cursor != last_cursor_);
+}
+
+StreamCore::Choice StreamCore::choose(const Want& want, uint64_t gone) const {
+  const Choice newest = look(*mapping_);
+  if (newest.frame.slot >= mapping_->info().slot_count || newest.frame.sequence <= gone) return {};
+  if (want.unseen) return choose_next(newest, gone);
+  return newest.confirmed_ns >= want.confirmed_ns ? newest : Choice{};
+}
+
+StreamCore::Choice StreamCore::choose_next(const Choice& newest, uint64_t gone) const {
+  if (!is_news(newest) || (interval_ns_ > 0 && now_ns() < due_ns_)) return {};
+  if (options_.mode == Mode::latest || last_sequence_ == 0) return newest;
+  const auto after = [this](uint64_t sequence) {
+    return proto::oldest_since(&mapping_->control(), mapping_->info().slot_count, sequence + 1);
+  };
+  FrameRef frame = after(std::max(last_sequence_, gone));
+  // Paced: frames closer than the interval are passed over, but never the newest. A quarter of it is for the
+  // unevenness of captures at the same rate.
+  const uint64_t earliest_ns = due_ns_ - std::min(due_ns_, interval_ns_ / 4);
+  while (frame && interval_ns_ > 0 && frame.sequence < newest.frame.sequence &&
+         mapping_->slot(frame.slot).capture_requested_ns.load(std::memory_order_relaxed) < earliest_ns) {
+    frame = after(frame.sequence);
+  }
+  if (!frame || frame.sequence >= newest.frame.sequence) return newest;
+  return {frame};
+}
+
+std::optional<Frame> StreamCore::lease(const Choice& chosen, uint32_t lease_index) const {
   const FrameRef frame = chosen.frame;
   const proto::SlotHeader& slot = mapping_->slot(frame.slot);
   std::atomic<uint64_t>& word = mapping_->lease_page().leases[lease_index];
@@ -271,8 +310,17 @@ std::optional<Frame> StreamCore::lease(const proto::Newest& chosen, uint32_t lea
     const auto rect = proto::DamageRect::unpack(slot.damage[i].load(relaxed));
     state->damage.push_back({rect.x, rect.y, rect.width, rect.height});
   }
+  if (options_.cursor == CursorMode::metadata) {
+    state->cursor = to_cursor(chosen.cursor != 0 ? chosen.cursor : slot.cursor.load(relaxed));
+  }
   if (!state->valid()) return std::nullopt;
   return Frame(std::move(state));
+}
+
+std::optional<Cursor> StreamCore::to_cursor(uint64_t word) const {
+  const auto ref = proto::CursorRef::unpack(word);
+  if (!ref) return std::nullopt;
+  return Cursor{ref.x, ref.y, ref.visible, mapping_->cursor_shape(ref.serial)};
 }
 
 std::optional<Frame> StreamCore::find(uint64_t sequence) {
@@ -283,7 +331,7 @@ std::optional<Frame> StreamCore::find(uint64_t sequence) {
   if (!frame || frame.sequence != sequence) return std::nullopt;
   const auto lease_index = mapping_->take_lease_index();
   if (!lease_index) raise_lease_limit();
-  return lease({frame, 0}, *lease_index);
+  return lease({frame}, *lease_index);
 }
 
 void StreamCore::raise_lease_limit() const {
@@ -294,7 +342,7 @@ void StreamCore::raise_lease_limit() const {
 
 void StreamCore::follow_or_raise() {
   if (state_of(*mapping_) == StreamState::kSuperseded) {
-    attach(open_epoch());
+    attach(open_epoch(wake_set_.has_value()));
     return;
   }
   const char* text = mapping_->control().end_text;
@@ -309,7 +357,7 @@ void StreamCore::reopen() {
   {
     std::lock_guard lock(mutex_);
     old = mapping_;
-    attach(open_epoch());
+    attach(open_epoch(wake_set_.has_value()));
   }
   if (old) wake_sleepers(*old);
 }
@@ -335,35 +383,31 @@ int StreamCore::wake_fd() {
   std::lock_guard lock(mutex_);
   check_usable();
   if (!wake_set_) {
-    wake_set_ = value_or_raise(WakeSet::make());
-    try {
-      attach(open_epoch());
-    } catch (const Error&) {
-      wake_set_.reset();
-      throw;
-    }
+    WakeSet made = value_or_raise(WakeSet::make());
+    auto mapping = open_epoch(true);
+    wake_set_ = std::move(made);
+    attach(std::move(mapping));
   }
-  return wake_set_->fd();
+  return wake_set().fd();
 }
 
-void StreamCore::check_wakeable() const {
+const WakeSet& StreamCore::wake_set() const {
   check_usable();
-  if (wake_set_) return;
+  if (wake_set_) return *wake_set_;
   throw Error(ErrorCode::invalid_argument, "this stream has no descriptor yet", "ask for wake_fd() first");
 }
 
 void StreamCore::arm() const {
   check_usable();
   std::lock_guard lock(mutex_);
-  check_wakeable();
+  wake_set();
   mapping_->lease_page().armed.store(1, std::memory_order_seq_cst);
 }
 
 void StreamCore::drain() const {
   check_usable();
   std::lock_guard lock(mutex_);
-  check_wakeable();
-  wake_set_->drain();
+  wake_set().drain();
 }
 
 }  // namespace framering::internal

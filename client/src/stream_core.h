@@ -31,6 +31,8 @@ class StreamCore {
   std::optional<Frame> latest(uint64_t deadline_ns, const OnSignal& on_signal);
   std::optional<Frame> find(uint64_t sequence);
   std::optional<Frame> wait_until(uint64_t capture_ns, uint64_t deadline_ns, const OnSignal& on_signal);
+  // Until when the source is known to show the newest frame.
+  uint64_t confirmed_ns() const { return proto::newest(mapping()->control()).confirmed_ns; }
   void reopen();
   bool is_current() const;
   void close() noexcept;
@@ -54,19 +56,32 @@ class StreamCore {
   };
 
   std::shared_ptr<EpochMapping> mapping() const;
-  std::shared_ptr<EpochMapping> open_epoch() const;
+  std::shared_ptr<EpochMapping> open_epoch(bool wake_pipe) const;
   void attach(std::shared_ptr<EpochMapping> mapping);  // locked
-  void check_wakeable() const;                         // locked; throws without wake_fd()
+  const WakeSet& wake_set() const;                     // locked; throws before wake_fd()
   std::optional<Frame> wait_for(const Want& want, uint64_t deadline_ns, const OnSignal& on_signal);
   // What is there now, or nothing; follows a superseded epoch. Throws what ends the waiting.
   std::optional<Frame> take(const Want& want);
-  std::optional<Frame> lease(const proto::Newest& chosen, uint32_t lease_index) const;
-  // The frame to take, newer than `gone`; none if there is none yet.
-  proto::Newest choose(const Want& want, uint64_t gone) const;
+  // What to return now, or nothing.
+  struct Choice {
+    proto::FrameRef frame{};
+    uint64_t confirmed_ns = 0;
+    uint64_t cursor = 0;  // CursorRef; 0 = as the frame says
+  };
+  // Newer than `gone`.
+  Choice choose(const Want& want, uint64_t gone) const;
+  Choice choose_next(const Choice& newest, uint64_t gone) const;
+  bool is_news(const Choice& newest) const;
+  std::optional<Frame> lease(const Choice& chosen, uint32_t lease_index) const;
+  std::optional<Cursor> to_cursor(uint64_t word) const;
+  Choice look(const EpochMapping& mapping) const;
   [[noreturn]] void raise_lease_limit() const;
   void follow_or_raise();
   // Returns when take() may find something, or then.
   void watch(const EpochMapping& mapping, uint64_t until_ns) const;
+  // Of what next() returns: what it skipped, and when it may return again.
+  void count_missed(uint64_t sequence);
+  void pace(const Frame& frame);
   bool sleep_on(EpochMapping& mapping, uint32_t word, uint64_t deadline_ns, const OnSignal& on_signal);
   void check_usable() const;
 
@@ -82,7 +97,8 @@ class StreamCore {
   std::vector<std::weak_ptr<EpochMapping>> earlier_;  // whose frames may still be held
   std::optional<WakeSet> wake_set_;                   // with OpenOptions::wake_fd, or since wake_fd()
   uint64_t last_sequence_ = 0;                        // the newest frame that next() has returned
-  uint64_t last_capture_ns_ = 0;
+  uint64_t last_cursor_ = 0;                          // CursorRef that it has returned
+  uint64_t due_ns_ = 0;                               // when it may return the next one, by max_fps
 };
 
 }  // namespace framering::internal

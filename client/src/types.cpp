@@ -23,7 +23,18 @@ static_assert(same(Memory::host, proto::MemoryKind::kHost));
 static_assert(same(Memory::cuda, proto::MemoryKind::kCuda));
 static_assert(same(Memory::cuda_ipc, proto::MemoryKind::kCudaIpc));
 
+constexpr bool same(CursorMode ours, proto::CursorMode wire) {
+  return static_cast<uint8_t>(ours) == static_cast<uint8_t>(wire);
+}
+static_assert(same(CursorMode::hidden, proto::CursorMode::kHidden));
+static_assert(same(CursorMode::metadata, proto::CursorMode::kMetadata));
+static_assert(same(CursorMode::embedded, proto::CursorMode::kEmbedded));
+
 }  // namespace
+
+std::string_view name(CursorMode mode) noexcept {
+  return mode == CursorMode::hidden ? "hidden" : mode == CursorMode::metadata ? "metadata" : "embedded";
+}
 
 std::string_view name(PixelFormat format) noexcept {
   return proto::format_name(static_cast<proto::PixelFormat>(format));

@@ -5,9 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
+#include "daemon/cursor.h"
 #include "daemon/frame.h"
 #include "daemon/surface.h"
 #include "proto/result.h"
@@ -42,6 +44,13 @@ class Source {
   // that tells of changes. kUnavailable when the source is gone.
   virtual proto::Status sync() { return proto::Ok{}; }
 
+  // Where the pointer is now and what it looks like; nothing for a source that has none, or that paints it
+  // into its frames: that then asks for a capture by poll(), if the last one shows it otherwise. One round
+  // trip. kUnavailable when the source is gone.
+  virtual proto::Result<std::optional<Cursor>> cursor() { return std::optional<Cursor>(); }
+  virtual bool has_cursor() const { return false; }     // cursor() tells of one
+  virtual bool paints_cursor() const { return false; }  // into its frames: cursor() has to be called
+
   enum class Request {
     kChanged,  // what changed since this surface was last written; nothing changed at all: damage comes back
                // empty
@@ -52,6 +61,9 @@ class Source {
   // changed meanwhile (the surface then holds no frame; poll() reports it), kUnavailable when the source is
   // gone.
   virtual proto::Result<CaptureInfo> capture(size_t surface, Request request) = 0;
+
+  // How often it has waited for the answer of a server so far.
+  virtual uint64_t round_trips() const { return 0; }
 
   // True where changes can be missed, so that the pump adds a full capture every few seconds of activity.
   virtual bool wants_safety_frames() const = 0;

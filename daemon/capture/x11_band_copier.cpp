@@ -29,6 +29,9 @@ class X11BandCopier final : public X11Copier {
   }
 
   Status copy(size_t surface, bool everything, Damage& changed) override;
+  void painted_over(size_t surface, DamageRect rect) override {
+    std::fill_n(targets_[surface].missing.begin() + rect.y, rect.height, true);
+  }
 
  private:
   struct Target {
@@ -90,6 +93,7 @@ Status X11BandCopier::copy_missing(Target& target) {
     const XcbPtr<xcb_generic_error_t> owner(error);
     if (!reply) copied = error ? connection_.failed(*error) : connection_.gone();
   }
+  connection_.count_round_trip();
   if (copied) std::fill(begin, end, false);
   return copied;
 }

@@ -98,6 +98,7 @@ Status X11Connection::require_extensions() {
       xcb_damage_query_version_reply(xcb_, damage_cookie, nullptr));
   const XcbPtr<xcb_xfixes_query_version_reply_t> xfixes(
       xcb_xfixes_query_version_reply(xcb_, xfixes_cookie, nullptr));
+  count_round_trip();
   if (!shm || !damage || !xfixes) return gone();
   if (std::pair(shm->major_version, shm->minor_version) < std::pair<uint16_t, uint16_t>(1, 2)) {
     return lacks("MIT-SHM 1.2, which can pass file descriptors: it has " +
@@ -112,6 +113,7 @@ Status X11Connection::require_extensions() {
   }
   shares_pixmaps_ = shm->shared_pixmaps != 0 && shm->pixmap_format == XCB_IMAGE_FORMAT_Z_PIXMAP;
   damage_event_ = xcb_get_extension_data(xcb_, &xcb_damage_id)->first_event + XCB_DAMAGE_NOTIFY;
+  cursor_event_ = xcb_get_extension_data(xcb_, &xcb_xfixes_id)->first_event + XCB_XFIXES_CURSOR_NOTIFY;
   return Ok{};
 }
 
@@ -127,6 +129,7 @@ Error X11Connection::failed(const xcb_generic_error_t& error) const {
 }
 
 Status X11Connection::check(xcb_void_cookie_t cookie) const {
+  count_round_trip();
   const XcbPtr<xcb_generic_error_t> error(xcb_request_check(xcb_, cookie));
   if (lost()) return gone();
   if (error) return failed(*error);

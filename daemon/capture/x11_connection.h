@@ -26,17 +26,22 @@ class X11Connection {
   X11Connection(const X11Connection&) = delete;
   X11Connection& operator=(const X11Connection&) = delete;
 
+  const std::string& name() const { return name_; }  // of the display
   xcb_connection_t* xcb() const { return xcb_; }
   const xcb_setup_t& setup() const { return *xcb_get_setup(xcb_); }
   const xcb_screen_t& screen() const { return *screen_; }
   xcb_window_t root() const { return screen_->root; }
   uint8_t damage_event() const { return damage_event_; }
+  uint8_t cursor_event() const { return cursor_event_; }
   bool shares_pixmaps() const { return shares_pixmaps_; }  // says the server; only trying tells
   int fd() const { return xcb_get_file_descriptor(xcb_); }
 
   bool lost() const { return xcb_connection_has_error(xcb_) != 0; }
   proto::Error gone() const;
   proto::Error failed(const xcb_generic_error_t& error) const;
+  // Whoever waits for an answer counts it; for metrics.
+  void count_round_trip() const { ++round_trips_; }
+  uint64_t round_trips() const { return round_trips_; }
   // One round trip.
   proto::Status check(xcb_void_cookie_t cookie) const;
 
@@ -52,7 +57,9 @@ class X11Connection {
   xcb_connection_t* const xcb_;
   const xcb_screen_t* screen_ = nullptr;
   uint8_t damage_event_ = 0;
+  uint8_t cursor_event_ = 0;
   bool shares_pixmaps_ = false;
+  mutable uint64_t round_trips_ = 0;
 };
 
 }  // namespace framering::daemon

@@ -21,6 +21,9 @@ class X11Copier {
   // Copies what the surface lacks, or everything, and waits until it is there. `changed` becomes what changed
   // since the copy before, on whichever surface. After an error the surface holds no frame.
   virtual proto::Status copy(size_t surface, bool everything, Damage& changed) = 0;
+
+  // Something else was painted there: the next copy to the surface brings the server's pixels back.
+  virtual void painted_over(size_t surface, DamageRect rect) = 0;
 };
 
 // CopyArea into pixmaps over the surfaces, all steps in one round trip. Fails where the server cannot make

@@ -26,6 +26,7 @@ void X11Damage::take() {
 }
 
 Status X11Damage::fetch(const Geometry& geometry, Damage& changed) {
+  connection_.count_round_trip();
   xcb_generic_error_t* error = nullptr;
   const XcbPtr<xcb_xfixes_fetch_region_reply_t> reply(xcb_xfixes_fetch_region_reply(
       connection_.xcb(), xcb_xfixes_fetch_region(connection_.xcb(), parts_), &error));

@@ -27,6 +27,7 @@ class X11PixmapCopier final : public X11Copier {
 
   Status make_pixmaps(std::span<const Surface> surfaces);
   Status copy(size_t surface, bool everything, Damage& changed) override;
+  void painted_over(size_t surface, DamageRect rect) override;
 
  private:
   struct Target {
@@ -40,11 +41,13 @@ class X11PixmapCopier final : public X11Copier {
   const X11Segment segment_;
   std::vector<Target> targets_;
   xcb_gcontext_t gc_ = XCB_NONE;
+  xcb_xfixes_region_t one_ = XCB_NONE;  // a rectangle on its way
 };
 
 X11PixmapCopier::~X11PixmapCopier() {
   xcb_connection_t* xcb = connection_.xcb();
   if (gc_ != XCB_NONE) xcb_free_gc(xcb, gc_);
+  if (one_ != XCB_NONE) xcb_xfixes_destroy_region(xcb, one_);
   for (const Target& target : targets_) {
     xcb_free_pixmap(xcb, target.pixmap);
     xcb_xfixes_destroy_region(xcb, target.missing);
@@ -65,6 +68,8 @@ Status X11PixmapCopier::make_pixmaps(std::span<const Surface> surfaces) {
     xcb_xfixes_create_region(xcb, target.missing, 0, nullptr);
     targets_.push_back(target);
   }
+  one_ = xcb_generate_id(xcb);
+  xcb_xfixes_create_region(xcb, one_, 0, nullptr);
   gc_ = xcb_generate_id(xcb);
   const uint32_t values[] = {XCB_SUBWINDOW_MODE_INCLUDE_INFERIORS, /*graphics_exposures=*/0};
   xcb_create_gc(xcb, gc_, connection_.root(), XCB_GC_SUBWINDOW_MODE | XCB_GC_GRAPHICS_EXPOSURES, values);
@@ -90,6 +95,15 @@ Status X11PixmapCopier::copy(size_t surface, bool everything, Damage& changed) {
   if (auto fetched = damage_.fetch(geometry_, changed); !fetched) return fetched;
   if (everything) changed.set_full(geometry_);
   return Ok{};
+}
+
+void X11PixmapCopier::painted_over(size_t surface, DamageRect rect) {
+  xcb_connection_t* xcb = connection_.xcb();
+  const xcb_rectangle_t there{static_cast<int16_t>(rect.x), static_cast<int16_t>(rect.y), rect.width,
+                              rect.height};
+  const xcb_xfixes_region_t missing = targets_[surface].missing;
+  xcb_xfixes_set_region(xcb, one_, 1, &there);
+  xcb_xfixes_union_region(xcb, one_, missing, missing);
 }
 
 }  // namespace

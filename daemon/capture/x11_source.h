@@ -18,6 +18,7 @@ enum class X11CopyMethod {
 struct X11Options {
   std::string display;  // as in DISPLAY; empty: $DISPLAY
   X11CopyMethod copy_method = X11CopyMethod::kAutomatic;
+  bool embed_cursor = false;  // paint the pointer into the frames
 };
 
 // Connects, and refuses by name what the server lacks. kInvalidArgument for a display or screen that cannot

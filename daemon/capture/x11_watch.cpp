@@ -40,6 +40,8 @@ void X11Watch::take_event(const xcb_generic_event_t& event) {
     failure_ = connection_.failed(reinterpret_cast<const xcb_generic_error_t&>(event));
   } else if (type == connection_.damage_event()) {
     drawn_ = true;
+  } else if (type == connection_.cursor_event()) {
+    cursor_changed_ = true;
   } else if (type == XCB_CONFIGURE_NOTIFY) {
     const auto& configured = reinterpret_cast<const xcb_configure_notify_event_t&>(event);
     const X11Size size{configured.width, configured.height};
@@ -52,6 +54,7 @@ void X11Watch::take_event(const xcb_generic_event_t& event) {
 
 Result<X11Size> X11Watch::settled_size() {
   if (auto settled = settle(); !settled) return settled.error();
+  connection_.count_round_trip();
   const auto cookie = xcb_get_geometry(connection_.xcb(), connection_.root());
   const XcbPtr<xcb_get_geometry_reply_t> reply(xcb_get_geometry_reply(connection_.xcb(), cookie, nullptr));
   if (!reply) return connection_.gone();

@@ -1,6 +1,6 @@
-// What the X server tells unasked: that something was drawn, that the root window has another size, that a
-// request failed. xcb reads events ahead while it waits for replies, so that they are kept here until asked
-// for.
+// What the X server tells unasked: that something was drawn, that the root window has another size or the
+// pointer another picture, that a request failed. xcb reads events ahead while it waits for replies, so that
+// they are kept here until asked for.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +28,7 @@ class X11Watch {
   // Since the last call.
   bool drawn() { return std::exchange(drawn_, false); }
   bool resized() { return std::exchange(resized_, false); }
+  bool cursor_changed() { return std::exchange(cursor_changed_, false); }  // its picture
 
   X11Size size() const { return size_; }  // as last heard
   // Asks the server, after a change of mode has come to rest: it passes through other sizes.
@@ -42,6 +43,7 @@ class X11Watch {
   uint64_t resized_ns_ = 0;
   bool drawn_ = false;
   bool resized_ = false;
+  bool cursor_changed_ = false;
   std::optional<proto::Error> failure_;
 };
 

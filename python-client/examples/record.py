@@ -8,6 +8,8 @@ from fractions import Fraction
 import av
 import framering
 
+MILLISECOND = Fraction(1, 1000)
+
 
 def main(path: str, frames: int, fps: int = 30) -> None:
     with (
@@ -18,7 +20,7 @@ def main(path: str, frames: int, fps: int = 30) -> None:
         width, height = stream.width // 2 * 2, stream.height // 2 * 2
         video = container.add_stream("mpeg4", rate=fps, options={"qscale": "3"})
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
-        video.time_base = Fraction(1, 1000)
+        video.codec_context.time_base = MILLISECOND
         begin, last = None, -1
         for _ in range(frames):
             with stream.next(timeout=10) as frame:
@@ -27,7 +29,7 @@ def main(path: str, frames: int, fps: int = 30) -> None:
                     frame.to_opencv(region=(0, 0, width, height)), format="bgr24"
                 )
                 last = max((frame.capture_ns - begin) // 1_000_000, last + 1)
-                picture.pts, picture.time_base = last, video.time_base
+                picture.pts, picture.time_base = last, MILLISECOND
             container.mux(video.encode(picture))
         container.mux(video.encode())
     print(f"{path}: {frames} frames, {last / 1000:.1f} s, {stream.missed} missed")

@@ -113,7 +113,7 @@ def main() -> None:
         result = arrays()
     else:
         result = wake(float(arguments[0]))
-    print(json.dumps(result | {"mss": mss.__version__}))
+    print(json.dumps(result | {"mss_version": mss.__version__}))
 
 
 if __name__ == "__main__":

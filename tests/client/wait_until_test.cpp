@@ -138,7 +138,10 @@ class WaitOnDesktopTest : public ::testing::Test {
   std::mt19937 random_{random_seed()};
 };
 
-TEST_F(WaitOnDesktopTest, AfterAnActionTheFrameHasItsEffectAndWithoutOneNothingIsCaptured) {
+class WaitAfterActionTest : public WaitOnDesktopTest, public ::testing::WithParamInterface<bool> {};
+
+TEST_P(WaitAfterActionTest, TheFrameHasItsEffectAndWithoutAnActionNothingIsCaptured) {
+  if (GetParam()) desktop_.redirect_windows();
   desktop_.open_windows(random_);
   desktop_.sync();
   Stream stream = connection_.open();
@@ -161,6 +164,9 @@ TEST_F(WaitOnDesktopTest, AfterAnActionTheFrameHasItsEffectAndWithoutOneNothingI
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Windows, WaitAfterActionTest, ::testing::Bool(),
+                         [](const auto& info) { return info.param ? "redirected" : "plain"; });
 
 TEST_F(WaitOnDesktopTest, ANewSizeIsFollowedByWhoWaits) {
   Stream stream = connection_.open();

@@ -7,6 +7,7 @@
 #include "daemon/capture/x11_source.h"
 #include "tests/conformance/source_conformance.h"
 #include "tests/support/x11_desktop.h"
+#include "tests/support/x11_pointer.h"
 #include "tests/support/xvfb.h"
 
 namespace framering::daemon {
@@ -63,17 +64,56 @@ class X11Rig final : public PeerRig {
   uint32_t color_ = 0;
 };
 
+// The same with the pointer in its frames.
+class X11PointerRig final : public SourceRig {
+ public:
+  explicit X11PointerRig(X11CopyMethod method) : method_(method) {
+    desktop_.open_windows(random_);
+    pointer_.show(testing::random_picture(random_, 21, 27));
+  }
+
+  std::unique_ptr<Source> open() override {
+    return must(open_x11_source({xvfb_.display(), method_, /*embed_cursor=*/true}));
+  }
+  void change(Source&) override {
+    desktop_.draw_random(random_);
+    desktop_.fill({0, 0, 9, 9}, color_ += 0x010203);
+    desktop_.sync();
+    // Partly outside, too.
+    if (random_() % 2 == 0) {
+      pointer_.move(static_cast<int16_t>(random_() % 400), static_cast<int16_t>(random_() % 300));
+    }
+    if (random_() % 4 == 0) pointer_.show(testing::random_picture(random_, 40, 18));
+  }
+  std::vector<std::byte> truth(const Geometry&, std::span<const std::byte>) override {
+    return pointer_.composed();
+  }
+
+ private:
+  const X11CopyMethod method_;
+  testing::Xvfb xvfb_{{.screen = "400x300x24"}};
+  testing::X11Desktop desktop_{xvfb_.display()};
+  testing::X11Pointer pointer_{xvfb_.display()};
+  std::mt19937 random_{20240918};
+  uint32_t color_ = 0;
+};
+
 template <class Rig>
 RigCase<Rig> x11(const char* name, X11CopyMethod method) {
   return {name, [method] { return std::make_unique<X11Rig>(method); }};
 }
 
-INSTANTIATE_TEST_SUITE_P(Sources, SourceConformance,
-                         ::testing::Values(x11<SourceRig>("x11_pixmaps", X11CopyMethod::kPixmaps),
-                                           x11<SourceRig>("x11_bands", X11CopyMethod::kBands),
-                                           RigCase<SourceRig>{
-                                               "test", [] { return std::make_unique<TestSourceRig>(); }}),
-                         kRigName);
+INSTANTIATE_TEST_SUITE_P(
+    Sources, SourceConformance,
+    ::testing::Values(
+        x11<SourceRig>("x11_pixmaps", X11CopyMethod::kPixmaps),
+        x11<SourceRig>("x11_bands", X11CopyMethod::kBands),
+        RigCase<SourceRig>{"x11_pixmaps_with_pointer",
+                           [] { return std::make_unique<X11PointerRig>(X11CopyMethod::kPixmaps); }},
+        RigCase<SourceRig>{"x11_bands_with_pointer",
+                           [] { return std::make_unique<X11PointerRig>(X11CopyMethod::kBands); }},
+        RigCase<SourceRig>{"test", [] { return std::make_unique<TestSourceRig>(); }}),
+    kRigName);
 INSTANTIATE_TEST_SUITE_P(Sources, PeerSourceConformance,
                          ::testing::Values(x11<PeerRig>("x11_pixmaps", X11CopyMethod::kPixmaps),
                                            x11<PeerRig>("x11_bands", X11CopyMethod::kBands)),

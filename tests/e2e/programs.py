@@ -44,7 +44,9 @@ def answers(path: Path) -> bool:
 
 def start_daemon(processes: Processes, path: Path, *arguments: str) -> Process:
     """Returns once it serves the path."""
-    daemon = processes.start("frameringd", ["frameringd", "--memory", "host", "--socket", str(path), *arguments])
+    daemon = processes.start(
+        "frameringd", ["frameringd", "--memory", "host", "--socket", str(path), *arguments]
+    )
     wait_until(lambda: daemon.child.poll() is not None or answers(path))
     if daemon.child.poll() is not None:
         raise daemon.failure("did not start")

@@ -12,9 +12,22 @@ from typing import Any
 import framering
 import numpy as np
 import pytest
+from desktop import start_server
 from PIL import Image
 from processes import Processes
-from programs import ENV, MOVING, STILL, WIDE, Screen, command, on_terminal, run, stopped, wait_until
+from programs import (
+    ENV,
+    MOVING,
+    STILL,
+    WIDE,
+    Screen,
+    command,
+    on_terminal,
+    run,
+    start_daemon,
+    stopped,
+    wait_until,
+)
 
 # --- list ---
 
@@ -160,6 +173,25 @@ def test_a_picture_of_a_desktop_is_what_xwd_sees(processes: Processes, tmp_path:
     wait_until(grabbed)
 
 
+def test_grab_with_the_cursor_has_it_where_the_pointer_is(processes: Processes, tmp_path: Path) -> None:
+    _, display = start_server(processes, "321x200x24")
+    socket = tmp_path / "socket"
+    start_daemon(processes, socket, "--display", display, "--source", "screen", "--source", "screen+cursor")
+    env = {**ENV, "DISPLAY": display}
+    run("xsetroot", "-solid", "#204060", "-cursor_name", "crosshair", env=env, check=True)
+    run("xdotool", "mousemove", "200", "120", env=env, check=True)
+    plain, with_cursor = (
+        pixels(command(socket, "grab", *options, "-o", "-", text=False).stdout)
+        for options in ([], ["--cursor"])
+    )
+    assert (plain == (0x20, 0x40, 0x60)).all()
+    rows, columns = np.nonzero((plain != with_cursor).any(axis=2))
+    assert 0 < np.ptp(rows) < 40
+    assert 0 < np.ptp(columns) < 40
+    assert rows.min() <= 120 <= rows.max()
+    assert columns.min() <= 200 <= columns.max()
+
+
 def test_grab_keeps_the_link_and_the_mode_of_a_file_that_it_replaces(socket: Path, tmp_path: Path) -> None:
     file, link = tmp_path / "picture.png", tmp_path / "link.png"
     file.write_text("old")
@@ -245,7 +277,10 @@ def test_1_where_standard_output_cannot_be_written(socket: Path, arguments: list
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "a command is missing: list, grab, watch, mss or completion"),
+        (
+            [],
+            "a command is missing: list, grab, watch, stats, top, doctor, policy, reload, mss or completion",
+        ),
         (["snap"], "there is no command or option snap"),
         (["--verbose"], "there is no command or option --verbose"),
         (["--socket"], "--socket takes one value"),
@@ -306,10 +341,12 @@ def test_4_when_the_daemon_does_not_answer(screen: Screen) -> None:
 # --- help ---
 
 
-@pytest.mark.parametrize("name", ["", "list", "grab", "watch", "completion"])
+@pytest.mark.parametrize(
+    "name",
+    ["", "list", "grab", "watch", "stats", "top", "doctor", "policy check", "reload", "completion"],
+)
 def test_help_shows_the_usage_and_examples(name: str) -> None:
-    words = [name] if name else []
-    result = run("framering", *words, "--help")
+    result = run("framering", *name.split(), "--help")
     assert (result.returncode, result.stderr) == (0, "")
     assert re.search(rf"^Usage: framering {name}", result.stdout, re.M)
     assert re.search(rf"^Examples:\n.*framering {name}", result.stdout, re.M | re.S)
@@ -320,7 +357,7 @@ def test_the_exit_codes_of_the_help_are_those_of_the_readme() -> None:
     help_text = run("framering", "--help").stdout
     readme = (Path(__file__).parents[2] / "client/README.md").read_text()
     told = re.findall(r"^  (\d)  (.+)$", help_text, re.M)
-    assert [number for number, _ in told] == list("012345")
+    assert [number for number, _ in told] == list("0123456")
     assert re.findall(r"^\| (\d) \| (.+) \|$", readme, re.M) == told
 
 

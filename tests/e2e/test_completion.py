@@ -123,11 +123,22 @@ def fish(socket: Path, line: str) -> list[str]:
 
 def test_fish_completes_commands_options_values_and_live_sources(socket: Path) -> None:
     needs("fish")
-    assert fish(socket, "framering ") == ["completion", "grab", "list", "mss", "watch"]
+    commands = ["completion", "doctor", "grab", "list", "mss", "policy", "reload", "stats", "top", "watch"]
+    assert fish(socket, "framering ") == commands
     assert fish(socket, "framering gr") == ["grab"]
-    assert fish(socket, "framering grab --") == ["--help", "--json", "--output", "--socket", "--timeout"]
+    assert fish(socket, "framering grab --") == [
+        "--cursor",
+        "--help",
+        "--json",
+        "--output",
+        "--socket",
+        "--timeout",
+    ]
     assert fish(socket, "framering watch --mode ") == ["every", "latest"]
     assert fish(socket, "framering completion ") == ["bash", "fish", "zsh"]
+    assert fish(socket, "framering policy ch") == ["check"]
+    assert set(fish(socket, "framering policy check te")) == set(SOURCES)
+    assert fish(socket, "framering top --") == ["--count", "--help", "--interval", "--socket"]
     assert set(fish(socket, "framering grab te")) == set(SOURCES)
     assert fish(socket, "framering --socket /nonexistent grab te") == []
 

@@ -216,7 +216,8 @@ TEST_F(AttackTest, AFloodOfWishesForConfirmationIsItsOwnersAndHarmsNobody) {
   Stream stream = connection.open({.source = kStill});
   ASSERT_TRUE(stream.latest(5s));
   const auto asked_by_attacker = [&] {
-    for (const ClientInfo& client : connection.list().at(0).clients) {
+    const std::vector<StreamInfo> streams = connection.list();
+    for (const ClientInfo& client : streams.at(0).clients) {
       if (client.pid == static_cast<uint32_t>(attacker.pid())) return client.confirmations_asked;
     }
     return uint64_t{0};

@@ -83,6 +83,17 @@ class Host final : public SessionHost {
     done(proto::Error{proto::ErrorCode::kNotFound, "there is no source \"" + source + "\" here", {}});
   }
   Quota& quota() override { return quota_; }
+  std::string metrics() const override { return "# of nothing\n"; }
+  void count(proto::ErrorCode) override {}
+  proto::Status may_open(const Session&, const std::string& source,
+                         std::optional<proto::MemoryKind> memory) override {
+    if (memory || source != "denied") return proto::Ok{};
+    return proto::Error{proto::ErrorCode::kPermissionDenied, "not this one", {}};
+  }
+  proto::Body explain(const Session&, const proto::PolicyRequest& request) const override {
+    return proto::PolicyReply{request.source != "denied", "so says the policy"};
+  }
+  proto::Body reload(const Session&) override { return proto::ReloadReply{}; }
   void warn(const Session&, const std::string& line) override {
     require(!line.empty(), "a warning says something");
   }
@@ -95,7 +106,7 @@ class Host final : public SessionHost {
     require(bool(ticket), "clients that are gone take no part of the quota");
     auto session = std::make_shared<Session>(
         io_, *this,
-        Session::Peer{{1, kUser, kUser}, std::move(socket), std::move(pidfd), *std::move(ticket)});
+        Session::Peer{{1, kUser, kUser}, {}, std::move(socket), std::move(pidfd), *std::move(ticket)});
     sessions_.emplace(session.get(), session);
     session->start();
   }
@@ -209,7 +220,7 @@ std::vector<std::byte> packet(What what, Steps& steps) {
     case kList:
       return request(proto::ListRequest{});
     case kOpen: {
-      constexpr const char* kSources[] = {"screen", "lost", "late", ""};
+      constexpr const char* kSources[] = {"screen", "lost", "late", "denied"};
       const uint8_t how = steps.byte();
       return request(proto::OpenRequest{kSources[how & 3], static_cast<proto::MemoryKind>(how >> 2 & 7),
                                         static_cast<uint16_t>(steps.byte() % (proto::kMaxLeases + 2)), 30,

@@ -61,7 +61,7 @@ const std::vector<Sample>& samples() {
       {"welcome", {2, Welcome{0x0708, "0.1.0", 0x090a0b0c}}},
       {"list_request", {3, ListRequest{}}},
       {"list_reply", {4, ListReply{{full_stream(), lost_stream()}}}},
-      {"open_request", {5, OpenRequest{"screen", MemoryKind::kHost, 7, 29.97, true}}},
+      {"open_request", {5, OpenRequest{"screen", MemoryKind::kHost, 7, 29.97, true, CursorMode::kEmbedded}}},
       {"open_reply",
        {6, OpenReply{0x11121314,
                      0x1516,
@@ -73,9 +73,16 @@ const std::vector<Sample>& samples() {
                      9,
                      {FdRole::kControl, FdRole::kLease, FdRole::kWakePipe},
                      CudaUuid{std::byte{0x61}, std::byte{0x62}},
-                     std::vector<std::byte>(64, std::byte{0x63})}}},
+                     std::vector<std::byte>(64, std::byte{0x63}),
+                     0x71727374}}},
       {"close_request", {7, CloseRequest{0x51525354}}},
       {"close_reply", {8, CloseReply{}}},
+      {"metrics_request", {20, MetricsRequest{}}},
+      {"metrics_reply", {21, MetricsReply{0x616263}}},
+      {"policy_request", {22, PolicyRequest{0x71727374, "window:active"}}},
+      {"policy_reply", {23, PolicyReply{true, "rule 1 (line 3) allows user 7 screen"}}},
+      {"reload_request", {24, ReloadRequest{}}},
+      {"reload_reply", {25, ReloadReply{}}},
       {"error", {9, Error{ErrorCode::kQuotaExceeded, "too many clients", "close what is not needed"}}},
       {"confirm_request", {10, ConfirmRequest{0x61626364, 0x7172737475767778}}},
       {"confirm_reply", {11, ConfirmReply{}}},
@@ -117,6 +124,9 @@ TEST(MessageKinds, EnumsMeanWhatTheyMeantBefore) {
   EXPECT_EQ(static_cast<int>(MemoryKind::kHost), 1);
   EXPECT_EQ(static_cast<int>(MemoryKind::kCuda), 2);
   EXPECT_EQ(static_cast<int>(MemoryKind::kCudaIpc), 3);
+  EXPECT_EQ(static_cast<int>(CursorMode::kHidden), 0);
+  EXPECT_EQ(static_cast<int>(CursorMode::kMetadata), 1);
+  EXPECT_EQ(static_cast<int>(CursorMode::kEmbedded), 2);
   EXPECT_EQ(static_cast<int>(FdRole::kControl), 1);
   EXPECT_EQ(static_cast<int>(FdRole::kPixels), 2);
   EXPECT_EQ(static_cast<int>(FdRole::kLease), 3);

@@ -114,6 +114,18 @@ def test_a_timeout_raises_and_leaves_the_stream_as_it_was(still_socket: str) -> 
     in_loop(main())
 
 
+@pytest.mark.parametrize("timeout", [-1, float("nan")])
+def test_a_timeout_that_is_none_is_refused(test_socket: str, timeout: float) -> None:
+    async def main() -> None:
+        with (
+            framering.open(FAST, socket=test_socket) as stream,
+            pytest.raises(framering.InvalidArgument, match="at least 0 seconds"),
+        ):
+            await stream.next_async(timeout)
+
+    in_loop(main())
+
+
 def test_cancelling_a_thousand_times_loses_no_lease_and_no_frame(test_socket: str, leases: Any) -> None:
     async def main() -> None:
         with framering.open(FAST, mode="every", socket=test_socket) as stream:

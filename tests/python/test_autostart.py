@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -122,7 +121,7 @@ def test_why_it_cannot_start_is_told(display: str, monkeypatch: pytest.MonkeyPat
         framering.connect(autostart=True)
     monkeypatch.setenv("DISPLAY", display)
     monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setattr(sys, "prefix", "/nowhere")
+    monkeypatch.setattr("sysconfig.get_path", lambda name: "/nowhere")
     with pytest.raises(framering.Unavailable, match="no frameringd to start"):
         framering.connect(autostart=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import subprocess
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -383,6 +384,24 @@ def test_a_class_of_the_callers_own_gets_pixels_and_region() -> None:
         return sct.grab((5, 6, 25, 16)).first, repr(sct.grab((5, 6, 25, 16)))
 
     same(derived)
+
+
+# --- the pointer ---
+
+
+@pytest.mark.parametrize("name", ["X_cursor", "left_ptr", "crosshair"])
+def test_the_pointer_is_painted_alike(screen: str, name: str) -> None:
+    """Core cursors, whose pixels are opaque or none; MSS takes premultiplied colors for straight ones."""
+    subprocess.run(["xsetroot", "-cursor_name", name], check=True, timeout=20)
+    with mss.MSS(with_cursor=True) as theirs, framering.mss.MSS(with_cursor=True) as ours:
+        assert theirs.with_cursor is ours.with_cursor is True
+        for x, y in ((200, 150), (0, 0), (WIDTH - 1, HEIGHT - 1), (5, 290), (201, 151)):
+            subprocess.run(["xdotool", "mousemove", str(x), str(y)], check=True, timeout=20)
+            expected = np.asarray(theirs.grab((0, 0, WIDTH, HEIGHT)))
+            seen = np.asarray(ours.grab((0, 0, WIDTH, HEIGHT)))
+            np.testing.assert_array_equal(seen[..., :3], expected[..., :3])
+            with framering.mss.MSS() as without:
+                assert (np.asarray(without.grab((0, 0, WIDTH, HEIGHT)))[..., :3] != seen[..., :3]).any()
 
 
 # --- EDID ---

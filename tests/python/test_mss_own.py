@@ -295,6 +295,7 @@ def test_ten_thousand_grabs_grow_nothing(sct: MSS) -> None:
     def grab(count: int) -> None:
         for number in range(count):
             shot = sct.grab(ALL, fresh=False)
+            assert len(sct._capture._held) <= 2  # type: ignore[union-attr]
             if number % 16 == 0:
                 assert shot.bgra
             if number % 50 == 0:

@@ -9,11 +9,12 @@ import pty
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import framering
 import numpy as np
 import pytest
+from conftest import Daemon
 from framering import _show
 from frames import FAST, STILL
 from screens import desktop
@@ -94,10 +95,8 @@ def test_a_window_shows_the_stream_until_it_is_closed(stream: framering.Stream) 
                 timeout=20,
             )
             assert "Width: 64" in picture.stdout
-            # What a window manager sends when its close button is pressed.
-            subprocess.run(
-                ["xdotool", "windowquit", window], env={**os.environ, "DISPLAY": display}, check=True
-            )
+            close = ["xdotool", "windowclose", window]
+            subprocess.run(close, env={**os.environ, "DISPLAY": display}, check=True, timeout=20)
             output, _ = child.communicate(timeout=60)
             assert child.returncode == 0
             assert int(output) > 0
@@ -147,6 +146,18 @@ def test_a_contact_sheet_has_every_frame_with_its_damage(stream: framering.Strea
         assert len(np.unique(cell.reshape(-1, 3), axis=0)) > 10, "a picture"
         assert (pixels[top + 48 : top + 62, left : left + 64] > 200).any(), "a caption"
     assert (pixels[6 + 68 :, 6 + 2 * 70 :] == (24, 24, 28)).all(), "no sixth"
+
+
+def test_a_contact_sheet_marks_the_pointer(start_daemon: Callable[..., Daemon]) -> None:
+    with desktop("64x48x24", "#000000") as display:
+        socket = start_daemon("--source", "screen", "--display", display).socket
+        place = ["xdotool", "mousemove", "20", "30"]
+        subprocess.run(place, env={**os.environ, "DISPLAY": display}, check=True, timeout=20)
+        with framering.open(cursor="metadata", socket=socket) as stream:
+            pixels = np.asarray(framering.contact_sheet(stream, 1, width=64))
+    cell = pixels[6:54, 6:70]
+    assert (cell[30, 16:25] == (60, 255, 60)).all()
+    assert (cell[26:35, 20] == (60, 255, 60)).all()
 
 
 def test_a_contact_sheet_of_a_still_desktop_ends_when_no_more_comes(still_socket: str) -> None:

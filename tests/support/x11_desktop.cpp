@@ -1,5 +1,6 @@
 #include "tests/support/x11_desktop.h"
 
+#include <xcb/composite.h>
 #include <xcb/randr.h>
 
 #include <cstdlib>
@@ -56,6 +57,12 @@ void X11Desktop::open_windows(std::mt19937& random) {
     xcb_map_window(xcb_, window);
     windows_.push_back(window);
   }
+  sync();
+}
+
+void X11Desktop::redirect_windows() {
+  own(xcb_composite_query_version_reply(xcb_, xcb_composite_query_version(xcb_, 0, 4), nullptr));
+  xcb_composite_redirect_subwindows(xcb_, root_, XCB_COMPOSITE_REDIRECT_AUTOMATIC);
   sync();
 }
 

@@ -24,6 +24,8 @@ class X11Desktop {
 
   // A few windows that overlap; draw_random() needs them.
   void open_windows(std::mt19937& random);
+  // From now on the server draws windows beside the screen and brings them onto it when it has time.
+  void redirect_windows();
   // One of: rectangles, lines, text or a scroll in a window; a window moved, resized, raised, hidden or
   // shown.
   void draw_random(std::mt19937& random);

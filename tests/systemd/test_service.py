@@ -136,8 +136,53 @@ def test_a_user_who_may_not_attach_is_told_so_and_the_journal_too(machine: Machi
     denied = machine.try_run("framering", "list", user=STRANGER)
     assert denied.returncode == 1
     assert f"user {STRANGER} may not attach to this daemon" in denied.stderr
-    assert f"user {STRANGER} may not attach" in machine.journal(SERVICE)
+    assert f"of user {STRANGER}: this daemon: no rule is for user {STRANGER}" in machine.journal(SERVICE)
     assert answers(machine)
+
+
+def journal_fields(machine: Machine, *matches: str) -> dict[str, str]:
+    """Of the last such line."""
+    machine.run("journalctl", "--sync")
+    lines = machine.run("journalctl", "--no-pager", "-o", "json", "-u", SERVICE, *matches).splitlines()
+    return dict(json.loads(lines[-1]))
+
+
+def test_the_journal_can_be_searched_for_who_was_let_in_to_what(machine: Machine, desktop: None) -> None:
+    machine.try_run("framering", "list", user=STRANGER)
+    denied = journal_fields(machine, "FRAMERING_VERDICT=denied", f"FRAMERING_UID={STRANGER}")
+    assert denied["FRAMERING_SOURCE"] == ""
+    assert denied["PRIORITY"] == "4"
+    with reading(machine):
+        allowed = journal_fields(machine, "FRAMERING_VERDICT=allowed", f"FRAMERING_UID={READER}")
+    assert allowed["FRAMERING_SOURCE"] == "test:64x48@30"
+    assert allowed["PRIORITY"] == "6"
+    assert int(allowed["FRAMERING_PID"]) > 1
+    # Other lines have their priority too: systemd's own of the start are told apart by who wrote them.
+    plain = journal_fields(machine, "_COMM=frameringd", "PRIORITY=6")
+    assert not plain["MESSAGE"].startswith("<")
+
+
+def test_the_group_may_attach_and_a_reload_revokes_at_once(machine: Machine, desktop: None) -> None:
+    list_streams = ("framering", "--socket", "/run/framering/socket", "list")
+    member = ("setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--init-groups")
+    assert machine.try_run(*member, *list_streams).returncode == 1
+    machine.run("usermod", "--append", "--groups", "framering", "stranger")
+    machine.run(*member, *list_streams)
+    first = main_pid(machine)
+    with reading(machine) as client:
+        configure(machine, CONFIGURATION + f"\n[[policy]]\nuids = [{READER}, {STRANGER}]\nsources = []\n")
+        machine.run("systemctl", "reload", SERVICE)
+        assert client.wait(20) != 0
+    assert machine.try_run(*member, *list_streams).returncode == 1
+    configure(machine, CONFIGURATION + "\n[[policy]]\nuids = 7\n")
+    machine.run("systemctl", "reload", SERVICE)
+    wait_until(lambda: "stays as it was" in machine.journal(SERVICE))
+    assert machine.try_run(*member, *list_streams).returncode == 1
+    configure(machine, CONFIGURATION)
+    machine.run("framering", "reload")
+    assert answers(machine)
+    assert main_pid(machine) == first
+    machine.run("gpasswd", "--delete", "stranger", "framering")
 
 
 def test_no_directive_of_the_unit_keeps_the_daemon_from_anything(machine: Machine, desktop: None) -> None:

@@ -65,6 +65,7 @@ TEST_F(ConfigTest, NothingSaidIsTheDefault) {
   EXPECT_EQ(config.slots, 6u);
   EXPECT_EQ(config.max_fps, std::nullopt);
   EXPECT_EQ(config.lease_ms, 1000u);
+  EXPECT_EQ(config.keepalive_ms, 0u);
   EXPECT_EQ(config.linger_ms, 2000u);
   EXPECT_EQ(config.exit_when_idle_s, std::nullopt);
   EXPECT_EQ(config.log_level, "info");
@@ -79,11 +80,11 @@ TEST_F(ConfigTest, NothingSaidIsTheDefault) {
 
 TEST_F(ConfigTest, EveryOptionOfTheCommandLineCounts) {
   const Config config =
-      config_of({"--socket",         "/run/x", "--source",    "screen",   "--source",    "test:64x48@30",
-                 "--display",        ":7",     "--memory",    "cuda-ipc", "--slots",     "9",
-                 "--max-fps",        "29.97",  "--lease-ms",  "250",      "--allow-uid", "1000",
-                 "--allow-uid",      "1001",   "--log-level", "debug",    "--linger-ms", "0",
-                 "--exit-when-idle", "3"});
+      config_of({"--socket",         "/run/x", "--source",       "screen",   "--source",    "test:64x48@30",
+                 "--display",        ":7",     "--memory",       "cuda-ipc", "--slots",     "9",
+                 "--max-fps",        "29.97",  "--lease-ms",     "250",      "--allow-uid", "1000",
+                 "--allow-uid",      "1001",   "--log-level",    "debug",    "--linger-ms", "0",
+                 "--exit-when-idle", "3",      "--keepalive-ms", "20"});
   EXPECT_EQ(config.socket, "/run/x");
   EXPECT_THAT(config.sources, ElementsAre("screen", "test:64x48@30"));
   EXPECT_EQ(config.display, ":7");
@@ -91,6 +92,7 @@ TEST_F(ConfigTest, EveryOptionOfTheCommandLineCounts) {
   EXPECT_EQ(config.slots, 9u);
   EXPECT_EQ(config.max_fps, 29.97);
   EXPECT_EQ(config.lease_ms, 250u);
+  EXPECT_EQ(config.keepalive_ms, 20u);
   EXPECT_EQ(config.exit_when_idle_s, 3u);
   EXPECT_THAT(config.allow_uids, ElementsAre(1000, 1001));
   EXPECT_EQ(config.log_level, "debug");
@@ -106,6 +108,7 @@ TEST_F(ConfigTest, EveryKeyOfTheFileCounts) {
     slots = 3
     max_fps = 0
     lease_ms = 60000
+    keepalive_ms = 10
     linger_ms = 3600000
     exit_when_idle = 86400
     log_level = "off"
@@ -125,6 +128,7 @@ TEST_F(ConfigTest, EveryKeyOfTheFileCounts) {
   EXPECT_EQ(config.slots, 3u);
   EXPECT_EQ(config.max_fps, 0.0);
   EXPECT_EQ(config.lease_ms, 60000u);
+  EXPECT_EQ(config.keepalive_ms, 10u);
   EXPECT_EQ(config.linger_ms, 3'600'000u);
   EXPECT_EQ(config.exit_when_idle_s, 86400u);
   EXPECT_EQ(config.log_level, "off");
@@ -167,6 +171,9 @@ TEST_F(ConfigTest, ValuesOutOfRangeAreRefusedWithTheirRange) {
   EXPECT_EQ(refusal({"--slots", "4294967299"}), "slots is 4294967299: it must be 3 to 64");
   EXPECT_EQ(refusal({"--lease-ms", "9"}), "lease_ms is 9: it must be 10 to 60000");
   EXPECT_EQ(refusal({"--lease-ms", "60001"}), "lease_ms is 60001: it must be 10 to 60000");
+  EXPECT_EQ(refusal({"--keepalive-ms", "9"}), "keepalive_ms is 9: it must be 0 (none), or 10 to 3600000");
+  EXPECT_EQ(refusal({"--keepalive-ms", "3600001"}),
+            "keepalive_ms is 3600001: it must be 0 (none), or 10 to 3600000");
   EXPECT_EQ(refusal({"--lease-ms", "-1"}), "lease_ms is -1: it must be 10 to 60000");
   for (const char* fps : {"-0.5", "1000.1", "nan", "inf", "-inf"}) {
     EXPECT_THAT(refusal({"--max-fps", fps}), EndsWith("it must be 0 (no cap) to 1000")) << fps;

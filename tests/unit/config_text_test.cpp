@@ -81,7 +81,13 @@ TEST_F(ConfigTextTest, WhatTheExampleShowsIsValidAndTheDefaultWhereThereIsOne) {
   EXPECT_EQ(config.exit_when_idle_s, 60u);
   EXPECT_EQ(config.sources.size(), 2u);
   EXPECT_EQ(config.stream_memory.size(), 1u);
-  config.socket = config.display = "";
+  EXPECT_EQ(config.metrics_socket, "/run/framering/metrics");
+  EXPECT_EQ(config.metrics_port, 9639);
+  ASSERT_EQ(config.rules.size(), 1u);
+  EXPECT_EQ(config.rules[0].sources, (std::vector<std::string>{"window:*", "test:*"}));
+  config.rules.clear();
+  config.socket = config.display = config.metrics_socket = "";
+  config.metrics_port = 0;
   config.allow_uids.clear();
   config.max_fps.reset();
   config.exit_when_idle_s.reset();

@@ -20,8 +20,8 @@ using testing::soon;
 
 class PublisherTest : public ::testing::Test {
  protected:
-  proto::LeasePage& add_reader(uint64_t asked_ns = 0) {
-    auto reader = Reader::create({.wake_pipe = true});
+  proto::LeasePage& add_reader(uint64_t asked_ns = 0, bool cursor = false) {
+    auto reader = Reader::create({.wake_pipe = true, .cursor = cursor});
     EXPECT_TRUE(reader);
     (*reader)->asked_ns = asked_ns;
     table_.add(*reader);
@@ -138,6 +138,32 @@ TEST_F(PublisherTest, AConfirmationWakesOnlyWhoAskedForIt) {
   EXPECT_EQ(early.wake_word.load(), 1u) << "it was answered before";
   publisher_->notify();
   EXPECT_TRUE(soon([&] { return indifferent.wake_word.load() == 1 && early.wake_word.load() == 2; }));
+}
+
+TEST_F(PublisherTest, APointersMotionWakesOnlyWhoFollowsIt) {
+  proto::LeasePage& indifferent = add_reader();
+  proto::LeasePage& follower = add_reader(0, /*cursor=*/true);
+  for (int i = 0; i < 20; ++i) {
+    for (proto::LeasePage* page : {&indifferent, &follower}) page->waiting.store(1);
+    publisher_->notify_cursor();
+    ASSERT_TRUE(soon([&] { return follower.waiting.load() == 0; }));
+  }
+  publisher_->stop();
+  EXPECT_EQ(indifferent.wake_word.load(), 1u) << "by the end alone";
+}
+
+TEST_F(PublisherTest, WhoIsWokenForAFrameAndAsksAtOnceIsWokenForTheAnswerToo) {
+  proto::LeasePage& page = add_reader();
+  Reader& reader = *table_.snapshot()->front().reader;
+  for (uint64_t i = 1; i <= 2000; ++i) {
+    page.waiting.store(1);
+    publisher_->notify();
+    ASSERT_TRUE(soon([&] { return page.waiting.load() == 0; }));
+    reader.asked_ns = i;
+    page.waiting.store(1);
+    publisher_->notify_confirmed(i);
+    ASSERT_TRUE(soon([&] { return page.waiting.load() == 0; })) << "confirmation " << i;
+  }
 }
 
 TEST_F(PublisherTest, ReadersMayLeaveWhileTheyAreWoken) {

@@ -2,11 +2,14 @@
 #include "daemon/ring.h"
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
 #include <cstring>
 
+#include "proto/cursor_shapes.h"
+#include "proto/damage_history.h"
 #include "proto/lease.h"
 #include "proto/text.h"
 
@@ -22,8 +25,9 @@ class RingTest : public testing::Test {
  protected:
   void SetUp() override { make_ring(3); }
 
-  void make_ring(uint32_t slots) {
+  void make_ring(uint32_t slots, uint32_t cursor_shapes = 0) {
     RingOptions options;
+    options.cursor_shapes = cursor_shapes;
     options.geometry = {64, 32, PixelFormat::kBgrx8888};
     options.slot_count = slots;
     options.slot_bytes = 8192;
@@ -262,6 +266,76 @@ TEST_F(RingTest, ARetractedRingHasNoLatestUntilTheNextFrame) {
   EXPECT_FALSE(latest());
   publish_one();
   EXPECT_EQ(latest().sequence, 2u);
+}
+
+TEST_F(RingTest, TheDamageOfTheLastFramesIsKept) {
+  for (uint32_t frame = 1; frame <= 100; ++frame) {
+    const auto slot = ring_->begin_write(readers_, 1);
+    CaptureInfo capture;
+    for (uint16_t i = 0; i < frame % 40; ++i)
+      capture.damage.add({i, 0, 1, static_cast<uint16_t>(frame % 32)});
+    ring_->publish(*slot, capture, 1);
+  }
+  std::vector<DamageRect> rects;
+  EXPECT_FALSE(proto::read_damage(*ring_->control(), 100 - proto::kDamageHistory, rects));
+  for (uint16_t frame = 100 - proto::kDamageHistory + 1; frame <= 100; ++frame) {
+    rects.clear();
+    ASSERT_TRUE(proto::read_damage(*ring_->control(), frame, rects));
+    const auto count = static_cast<uint16_t>(frame % 40), height = static_cast<uint16_t>(frame % 32);
+    if (height == 0) {
+      EXPECT_TRUE(rects.empty());
+    } else if (count <= proto::kMaxHistoryRects) {
+      EXPECT_EQ(rects.size(), count);
+    } else {
+      EXPECT_THAT(rects, ::testing::ElementsAre(DamageRect{0, 0, count, height}));
+    }
+  }
+}
+
+Cursor cursor_at(int32_t x, int32_t y, uint32_t serial) {
+  return {x, y, true,
+          std::make_shared<const CursorPicture>(CursorPicture{serial, 2, 1, 1, 0, {serial, ~serial}})};
+}
+
+TEST_F(RingTest, ThePointerIsInThePageAndInTheFramesThatFollow) {
+  make_ring(3, proto::kCursorShapes);
+  const auto in_page = [&] { return proto::CursorRef::unpack(ring_->control()->cursor.load()); };
+  const auto in_frame = [&] { return proto::CursorRef::unpack(header(latest().slot).cursor.load()); };
+  publish_one();
+  EXPECT_FALSE(in_page());
+  EXPECT_FALSE(in_frame());
+  EXPECT_TRUE(ring_->set_cursor(cursor_at(-5, 70'000, 9)));
+  EXPECT_FALSE(ring_->set_cursor(cursor_at(-5, 70'000, 9))) << "nothing new";
+  EXPECT_EQ(in_page(), (proto::CursorRef{-5, INT16_MAX, 9, true}));
+  EXPECT_FALSE(in_frame()) << "it was captured before";
+  publish_one();
+  EXPECT_EQ(in_frame(), in_page());
+  EXPECT_TRUE(ring_->set_cursor(std::nullopt));
+  EXPECT_FALSE(in_page());
+}
+
+TEST_F(RingTest, AShapeIsWrittenOnceAndTheOldestGivesWay) {
+  make_ring(3, proto::kCursorShapes);
+  const std::span<const proto::CursorShape> shapes(proto::cursor_shapes(ring_->control(), 3),
+                                                   proto::kCursorShapes);
+  for (uint32_t serial = 1; serial <= proto::kCursorShapes; ++serial)
+    ring_->set_cursor(cursor_at(0, 0, serial));
+  for (int i = 0; i < 10; ++i) ring_->set_cursor(cursor_at(i, 0, 2));
+  for (uint32_t serial = 1; serial <= proto::kCursorShapes; ++serial) {
+    const auto shape = proto::read_shape(shapes, serial);
+    ASSERT_TRUE(shape);
+    EXPECT_EQ(shape->argb, (std::vector<uint32_t>{serial, ~serial}));
+    EXPECT_EQ(shape->hot_x, 1);
+  }
+  ring_->set_cursor(cursor_at(0, 0, 77));
+  EXPECT_FALSE(proto::read_shape(shapes, 1));
+  EXPECT_TRUE(proto::read_shape(shapes, 2));
+  EXPECT_TRUE(proto::read_shape(shapes, 77));
+}
+
+TEST_F(RingTest, WithoutShapesThereIsNoPointer) {
+  EXPECT_FALSE(ring_->set_cursor(cursor_at(1, 2, 3)));
+  EXPECT_EQ(ring_->control()->cursor.load(), 0u);
 }
 
 TEST_F(RingTest, TheReasonOfTheEndIsReadableBeforeTheState) {

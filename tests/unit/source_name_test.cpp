@@ -67,6 +67,19 @@ TEST(SourceName, ATitleMatchesAnywhereAndCaseCounts) {
   EXPECT_TRUE(value<WindowTitle>(R"(window:title=^\{1\}$)").pattern.matches("{1}"));
 }
 
+TEST(SourceName, ThePointerIsAskedForAtTheEndAndMakesAnotherSource) {
+  EXPECT_FALSE(named("screen").with_cursor());
+  for (const std::string text : {"screen+cursor", "monitor:1+cursor", "window:title=Notes+cursor"}) {
+    EXPECT_TRUE(named(text).with_cursor());
+    EXPECT_EQ(named(text).text(), text);
+  }
+  EXPECT_EQ(value<MonitorName>("monitor:HDMI-1+cursor").name, "HDMI-1");
+  EXPECT_FALSE(named("window:title=a+curso[r]").with_cursor());
+  EXPECT_THAT(refusal("test:64x48@30+cursor"), HasSubstr("a test picture has no pointer"));
+  EXPECT_THAT(refusal("+cursor"), HasSubstr("no such kind"));
+  EXPECT_THAT(refusal("screen+cursor+cursor"), HasSubstr("no such kind"));
+}
+
 TEST(SourceName, OneSourceHasOneSpelling) {
   const std::pair<const char*, const char*> spellings[] = {
       {"window:0x01A00007", "window:0x1a00007"},

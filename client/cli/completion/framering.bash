@@ -12,7 +12,7 @@ _framering() {
     case ${words[i]} in
       --socket) socket=${words[++i]} ;;
       --socket=*) socket=${words[i]#*=} ;;
-      list | grab | watch | mss | completion) command=${command:-${words[i]}} ;;
+      list | grab | watch | mss | stats | top | doctor | policy | reload | completion) command=${command:-${words[i]}} ;;
     esac
   done
   word=${words[-1]} before=${words[-2]}
@@ -27,13 +27,18 @@ _framering() {
     *)
       case $before:$command:$word in
         --mode:*) candidates='latest every' ;;
-        --timeout:* | --duration:*) ;;
-        *::*) candidates='list grab watch mss completion --socket --help --version' ;;
-        *:list:*) candidates='--json --socket --help' ;;
-        *:grab:-*) candidates='--output --timeout --json --socket --help' ;;
+        --timeout:* | --duration:* | --interval:* | --count:*) ;;
+        *::*) candidates='list grab watch mss stats top doctor policy reload completion --socket --help --version' ;;
+        *:top:*) candidates='--interval --count --socket --help' ;;
+        *:list:* | *:stats:* | *:doctor:*) candidates='--json --socket --help' ;;
+        *:grab:-*) candidates='--output --timeout --cursor --json --socket --help' ;;
         *:watch:-*) candidates='--mode --duration --json --socket --help' ;;
         *:grab:* | *:watch:*) candidates=$(_framering_sources "$socket") ;;
-        *:mss:-*) candidates='--coordinates --level --monitor --output --with-cursor --quiet --backend --help' ;;
+        --uid:*) ;;
+        *:policy:-*) candidates='--uid --socket --help' ;;
+        *:policy:*) if [[ $before == check ]]; then candidates=$(_framering_sources "$socket"); else candidates=check; fi ;;
+        *:reload:*) candidates='--socket --help' ;;
+        *:mss:-*) candidates='--coordinates --level --monitor --output --with-cursor --quiet --backend --version --help' ;;
         *:completion:*) candidates='bash zsh fish --help' ;;
       esac
       mapfile -t COMPREPLY < <(compgen -W "$candidates" -- "$word")

@@ -33,6 +33,20 @@ class FRAMERING_API Connection {
   ~Connection();
 
   std::vector<StreamInfo> list();
+  // What the daemon counts, as text for Prometheus (exposition format 0.0.4).
+  std::string metrics();
+
+  // What the daemon's policy says to a user who asks for this source, and why. Others than oneself: for root
+  // and the daemon's own user, else throws permission_denied.
+  struct Verdict {
+    bool allowed = false;
+    std::string reason;
+  };
+  Verdict check_policy(uint32_t uid, const std::string& source);
+  // Has the daemon read its configuration again: policy, quotas, log level. For root and its own user.
+  // Throws permission_denied, and invalid_argument (with file, line and column) where it stays as it was.
+  void reload();
+
   // Throws not_found, invalid_argument, memory_unavailable, quota_exceeded, unavailable.
   Stream open(const OpenOptions& options = {});
 

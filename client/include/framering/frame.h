@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "framering/export.h"
@@ -58,6 +59,14 @@ class FRAMERING_API Frame {
 
   // What changed since the frame with the sequence before this one; covers every changed pixel.
   const std::vector<Rect>& damage() const noexcept;
+  // What changed between this frame and the one of this sequence, earlier or later, of the same stream:
+  // covers every pixel that differs, at most 64 rectangles. All of the frame where that is not known any more
+  // (more than 64 frames apart, or another epoch) and for 0. Throws invalid_argument (released).
+  std::vector<Rect> damage_since(uint64_t sequence) const;
+
+  // Only with CursorMode::metadata: the pointer as it was when this frame was captured, or since, if this is
+  // still the newest. A frame that next() returns again, with the same sequence, is there for this alone.
+  const std::optional<Cursor>& cursor() const noexcept;
 
   // True if everything read so far was this frame: check it after reading where the lease time may have
   // passed.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,10 +29,36 @@ enum class Mode {
   every,   // in order; what the ring has already overwritten is counted in Stream::missed()
 };
 
+// What becomes of the pointer.
+enum class CursorMode : uint8_t {
+  hidden = 0,    // frames are without it
+  metadata = 1,  // frames are without it, Frame::cursor() tells of it, and next() returns when it moves
+  embedded = 2,  // it is painted into the frames
+};
+FRAMERING_API std::string_view name(CursorMode mode) noexcept;  // "hidden", "metadata", "embedded"
+
 // Pixels, origin top left.
 struct Rect {
   uint16_t x = 0, y = 0, width = 0, height = 0;
   friend bool operator==(const Rect&, const Rect&) = default;
+};
+
+// A picture of the pointer.
+struct CursorShape {
+  uint32_t serial = 0;  // the same for the same picture, within an epoch
+  uint32_t width = 0;   // pixels, at most 128: what is beyond is cut off, as far from the hot spot as can be
+  uint32_t height = 0;
+  int32_t hot_x = 0;  // the pixel of it that points
+  int32_t hot_y = 0;
+  std::vector<uint32_t> argb{};  // 0xAARRGGBB, premultiplied with alpha; width * height, row by row
+};
+
+struct Cursor {
+  int32_t x = 0;  // of the hot spot, in pixels of the frame; may lie outside
+  int32_t y = 0;
+  bool visible = false;  // something of it shows in the frame
+  // Null where it changed so often meanwhile that the daemon no longer has this one.
+  std::shared_ptr<const CursorShape> shape{};
 };
 
 struct ClientInfo {
@@ -77,6 +104,8 @@ struct OpenOptions {
   // Maps device memory writable, for consumers that refuse read-only memory; cuda-ipc always is. The caller
   // promises not to write: every client would see it.
   bool writable = false;
+  // Embedded frames are another stream than plain ones: SOURCE+cursor in lists.
+  CursorMode cursor = CursorMode::hidden;
 };
 
 }  // namespace framering

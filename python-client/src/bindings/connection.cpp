@@ -58,12 +58,14 @@ void PyConnection::close() {
 namespace {
 
 PyStream open(const PyConnection& connection, const std::string& source, std::string_view memory,
-              std::string_view mode, int64_t max_leases, std::optional<double> max_fps, bool writable) {
+              std::string_view mode, int64_t max_leases, std::optional<double> max_fps,
+              std::string_view cursor, bool writable) {
   OpenOptions options{.source = source,
                       .mode = to_mode(mode),
                       .max_leases = to_lease_count(max_leases),
                       .max_fps = max_fps.value_or(0),
-                      .writable = writable};
+                      .writable = writable,
+                      .cursor = to_cursor_mode(cursor)};
   set_memory(options, memory);
   return connection.open(options);
 }
@@ -83,11 +85,11 @@ void bind_connection(nb::module_& module) {
       .def(
           "open", &open, nb::arg("source") = "screen", nb::arg("memory") = "auto", nb::arg("mode") = "latest",
           nb::arg("max_leases") = 2, nb::arg("max_fps") = nb::none(), nb::kw_only(),
-          nb::arg("writable") = false,
+          nb::arg("cursor") = "hidden", nb::arg("writable") = false,
           nb::sig(
               "def open(self, source: str = 'screen', memory: str = 'auto', "
               "mode: framering._types.Mode = 'latest', max_leases: int = 2, max_fps: float | None = None, *, "
-              "writable: bool = False) -> Stream"),
+              "cursor: framering._types.CursorMode = 'hidden', writable: bool = False) -> Stream"),
           docs::kOpen)
       .def("close", &PyConnection::close, docs::kCloseConnection)
       .def_prop_ro(

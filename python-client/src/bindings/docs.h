@@ -32,6 +32,16 @@ At least capture_ns; later where the daemon has confirmed that nothing changed.)
 inline constexpr char kDamage[] = R"(What changed since the frame with the sequence before this one.
 
 Covers every changed pixel.)";
+inline constexpr char kDamageSince[] =
+    R"(What changed between this frame and the one of this sequence, earlier or later, of this stream.
+
+Covers every pixel that differs, with at most 64 rectangles. All of the frame where that is not known
+any more (more than 64 frames apart, or another epoch), and for 0. InvalidArgument after release().)";
+inline constexpr char kCursor[] =
+    R"(The pointer, of a stream that was opened with cursor='metadata'; else None.
+
+As it was when this frame was captured, or since, if this was still the newest. A frame that next()
+returns again, with the same sequence, is there for this alone.)";
 inline constexpr char kShape[] =
     R"((height, width, 4) for BGRX8888 and RGBX8888; (height, width) for XRGB2101010 and RGB565.)";
 inline constexpr char kDtype[] = R"(The name of the element type, as numpy.dtype() takes it.
@@ -206,6 +216,14 @@ inline constexpr char kDrain[] = "Reads what made the descriptor readable.";
 inline constexpr char kMissed[] =
     R"(Published frames that next() skipped (mode 'latest') or came too late for (mode 'every').)";
 
+inline constexpr char kStreamConfirmed[] =
+    R"(Until when the newest frame is known to show the source, in time.monotonic_ns().
+
+With keepalive_ms above 0 it moves at least that often though nothing changes: where it has stood
+still for much longer, the source hangs.)";
+inline constexpr char kKeepalive[] =
+    "Milliseconds after which an unchanged source is confirmed, as the daemon is configured; 0: only when "
+    "asked.";
 inline constexpr char kAsOpened[] = "As open() was given it.";
 inline constexpr char kMaxLeases[] = R"(Frames that may be held at the same time.
 
@@ -244,6 +262,9 @@ mode: 'latest' returns the newest frame and skips what came between, 'every' ret
     as long as the ring still has it.
 max_leases: frames held at the same time, by Frame objects or arrays over them; 1 to 16.
 max_fps: frames a second that next() returns at most; None: as they come.
+cursor: 'hidden' frames are without the pointer; with 'metadata' too, but Frame.cursor tells of it and
+    next() returns when it moves; 'embedded' paints it into the frames, which makes them another
+    stream than the plain ones.
 writable: maps a CUDA device's frames for writing too, for readers that refuse read-only memory, such
     as torch.as_tensor(). Whoever writes changes what every other process sees: do not.
 

@@ -30,7 +30,8 @@ FrameInfo::FrameInfo(const Frame& frame, bool is_writable)
       capture_ns(frame.capture_ns()),
       capture_done_ns(frame.capture_done_ns()),
       published_ns(frame.published_ns()),
-      confirmed_ns(frame.confirmed_ns()) {}
+      confirmed_ns(frame.confirmed_ns()),
+      cursor(frame.cursor()) {}
 
 PyFrame::PyFrame(Frame frame, std::shared_ptr<const FrameOrigin> origin)
     : info_(frame, origin->writable), origin_(std::move(origin)), lease_(std::move(frame)) {}
@@ -116,6 +117,14 @@ void bind_facts(nb::class_<PyFrame>& frame) {
       .def_prop_ro(
           "damage", [](const PyFrame& self) { return to_python(self.damage()); },
           nb::for_getter(nb::sig("def damage(self) -> list[framering._types.Rect]")), docs::kDamage)
+      .def(
+          "damage_since",
+          [](const PyFrame& self, uint64_t sequence) { return to_python(self.damage_since(sequence)); },
+          nb::arg("sequence"),
+          nb::sig("def damage_since(self, sequence: int) -> list[framering._types.Rect]"), docs::kDamageSince)
+      .def_prop_ro(
+          "cursor", [](const PyFrame& self) { return to_python(self.info().cursor); },
+          nb::for_getter(nb::sig("def cursor(self) -> framering._types.Cursor | None")), docs::kCursor)
       .def_prop_ro(
           "shape", [](const PyFrame& self) { return to_tuple(self.layout().shape()); },
           nb::for_getter(nb::sig("def shape(self) -> tuple[int, ...]")), docs::kShape)

@@ -34,6 +34,7 @@ struct FrameInfo {
   int device;     // CUDA's number; -1 for host memory
   bool writable;  // device memory as open(writable=True) maps it
   uint64_t capture_ns, capture_done_ns, published_ns, confirmed_ns;
+  std::optional<Cursor> cursor;
 };
 
 // The Python object's own hold of a lease, and the facts about the picture. Every member needs the GIL.
@@ -46,6 +47,7 @@ class PyFrame {
   const FrameInfo& info() const { return info_; }
   const FrameOrigin& origin() const { return *origin_; }
   PixelLayout layout() const { return pixel_layout(info_.format, info_.width, info_.height, info_.stride); }
+  std::vector<Rect> damage_since(uint64_t sequence) const { return lease()->damage_since(sequence); }
   std::vector<Rect> damage() const { return held_ ? lease_->damage() : damage_; }
 
   bool held() const { return held_; }

@@ -17,11 +17,23 @@ namespace nb = nanobind;
 
 namespace framering::python {
 
+namespace {
+
+// Frames with the pointer in them are another stream of the daemon than the plain ones.
+std::string listed_name(const OpenOptions& options) {
+  const std::string suffix = "+cursor";
+  const bool embedded = options.cursor == CursorMode::embedded && !options.source.ends_with(suffix);
+  return embedded ? options.source + suffix : options.source;
+}
+
+}  // namespace
+
 PyStream::PyStream(Stream stream, std::shared_ptr<Connection> connection, std::string socket)
     : stream_(std::move(stream)),
       connection_(std::move(connection)),
       origin_(std::make_shared<const FrameOrigin>(FrameOrigin{
-          std::move(socket), stream_.options().source, stream_.memory(), stream_.options().writable})) {}
+          std::move(socket), listed_name(stream_.options()), stream_.memory(), stream_.options().writable})) {
+}
 
 void PyStream::check_open() const {
   if (closed_) throw ClosedError(ErrorCode::disconnected, "this stream was closed", "open it again");
@@ -206,6 +218,12 @@ void bind_frames(nb::class_<PyStream>& stream) {
       .def("every", &PyStream::every, docs::kEvery)
       .def("find", &PyStream::find, nb::arg("sequence"), docs::kFind)
       .def_prop_ro(
+          "confirmed_ns", [](const PyStream& self) { return self.attached().confirmed_ns(); },
+          docs::kStreamConfirmed)
+      .def_prop_ro(
+          "keepalive_ms", [](const PyStream& self) { return self.attached().keepalive().count(); },
+          docs::kKeepalive)
+      .def_prop_ro(
           "missed", [](const PyStream& self) { return self.native().missed(); }, docs::kMissed)
       .def_prop_ro("stats", &stats,
                    nb::for_getter(nb::sig("def stats(self) -> framering._types.StreamStats")), docs::kStats);
@@ -218,6 +236,9 @@ void bind_facts(nb::class_<PyStream>& stream) {
       .def_prop_ro(
           "mode", [](const PyStream& self) { return name(self.native().options().mode); },
           nb::for_getter(nb::sig("def mode(self) -> framering._types.Mode")), docs::kAsOpened)
+      .def_prop_ro(
+          "cursor", [](const PyStream& self) { return name(self.native().options().cursor); },
+          nb::for_getter(nb::sig("def cursor(self) -> framering._types.CursorMode")), docs::kAsOpened)
       .def_prop_ro(
           "max_leases", [](const PyStream& self) { return self.native().options().max_leases; },
           docs::kMaxLeases)

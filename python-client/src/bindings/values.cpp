@@ -120,6 +120,10 @@ Mode to_mode(std::string_view word) {
   return to_enum("mode", word, std::array{Mode::latest, Mode::every});
 }
 
+CursorMode to_cursor_mode(std::string_view word) {
+  return to_enum("cursor", word, std::array{CursorMode::hidden, CursorMode::metadata, CursorMode::embedded});
+}
+
 std::string_view name(Mode mode) noexcept {
   return mode == Mode::latest ? "latest" : "every";
 }
@@ -153,6 +157,20 @@ nb::list to_python(const std::vector<Rect>& rects) {
   nb::list list;
   for (const Rect& rect : rects) list.append(type(rect.x, rect.y, rect.width, rect.height));
   return list;
+}
+
+nb::object to_python(const std::optional<Cursor>& cursor) {
+  if (!cursor) return nb::none();
+  const nb::module_ types = nb::module_::import_("framering._types");
+  nb::object shape = nb::none();
+  if (cursor->shape) {
+    const CursorShape& from = *cursor->shape;
+    // 0xAARRGGBB in little-endian words: B, G, R, A.
+    const nb::bytes pixels(reinterpret_cast<const char*>(from.argb.data()),
+                           from.argb.size() * sizeof from.argb[0]);
+    shape = types.attr("CursorShape")(from.serial, from.width, from.height, from.hot_x, from.hot_y, pixels);
+  }
+  return types.attr("Cursor")(cursor->x, cursor->y, cursor->visible, shape);
 }
 
 nb::object to_python(const StreamInfo& info) {

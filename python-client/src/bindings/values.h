@@ -18,6 +18,7 @@ namespace framering::python {
 // "host", "cuda", "cuda:1", "cuda:GPU-...": into OpenOptions::memory and OpenOptions::device.
 void set_memory(OpenOptions& options, std::string_view words);
 Mode to_mode(std::string_view word);
+CursorMode to_cursor_mode(std::string_view word);
 uint32_t to_lease_count(int64_t count);
 std::chrono::nanoseconds to_timeout(std::optional<double> seconds);  // none or infinite: forever
 
@@ -37,8 +38,9 @@ std::string_view name(Resize resize) noexcept;
 void* to_cuda_stream(nanobind::handle stream);
 
 nanobind::tuple to_tuple(std::span<const int64_t> values);
-nanobind::list to_python(const std::vector<Rect>& rects);  // of framering.Rect
-nanobind::object to_python(const StreamInfo& info);        // framering.StreamInfo
+nanobind::list to_python(const std::vector<Rect>& rects);         // of framering.Rect
+nanobind::object to_python(const std::optional<Cursor>& cursor);  // framering.Cursor, or None
+nanobind::object to_python(const StreamInfo& info);               // framering.StreamInfo
 
 // Leases and mappings belong to this process: pickling says so, and what to do instead.
 [[noreturn]] void refuse_pickling(const char* what, const char* instead);

@@ -34,6 +34,9 @@ from framering._types import (
     Channels,
     ClientInfo,
     CudaStream,
+    Cursor,
+    CursorMode,
+    CursorShape,
     Layout,
     Memory,
     Mode,
@@ -49,6 +52,9 @@ __all__ = [
     "ClientInfo",
     "Connection",
     "CudaStream",
+    "Cursor",
+    "CursorMode",
+    "CursorShape",
     "Disconnected",
     "Error",
     "ErrorCode",
@@ -106,11 +112,12 @@ def open(
     max_leases: int = 2,
     max_fps: float | None = None,
     *,
+    cursor: CursorMode = "hidden",
     writable: bool = False,
     socket: str | os.PathLike[str] | None = None,
     autostart: bool | None = None,
 ) -> Stream:
     """Connect to frameringd and open a stream of frames; see connect() and Connection.open()."""
     return connect(socket, autostart=autostart).open(
-        source, memory, mode, max_leases, max_fps, writable=writable
+        source, memory, mode, max_leases, max_fps, cursor=cursor, writable=writable
     )

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _MARGIN, _LINE = 6, 14
-_DAMAGE, _TEXT, _PAPER = (255, 40, 40), (230, 230, 230), (24, 24, 28)
+_DAMAGE, _CURSOR, _TEXT, _PAPER = (255, 40, 40), (60, 255, 60), (230, 230, 230), (24, 24, 28)
+_ARM = 4  # of the cross at the pointer's place, in pixels
 
 
 def contact_sheet(
@@ -20,7 +21,8 @@ def contact_sheet(
 ) -> Image.Image:
     """The next ``count`` frames of a stream as a PIL image, ``columns`` side by side.
 
-    Each is ``width`` pixels wide, with its damage outlined; below it stand its sequence, the milliseconds
+    Each is ``width`` pixels wide, with its damage outlined and, for a
+    stream with cursor="metadata", a cross where the pointer is; below it stand its sequence, the milliseconds
     since the frame before it was captured, and how much of the picture the damage covers. Waits ``timeout``
     seconds for each frame; fewer come if no more arrive. Needs Pillow. Raises InvalidArgument, and what
     next() raises but TimeoutError.
@@ -67,6 +69,10 @@ def _cell(frame: _core.Frame, width: int, before_ns: int) -> Image.Image:
         corners = (x * scale, y * scale, (x + rect_width) * scale - 1, (y + rect_height) * scale - 1)
         left, top, right, bottom = map(round, corners)
         draw.rectangle((left, top, max(left, right), max(top, bottom)), outline=_DAMAGE)
+    if frame.cursor is not None and frame.cursor.visible:
+        x, y = round(frame.cursor.x * scale), round(frame.cursor.y * scale)
+        draw.line((x - _ARM, y, x + _ARM, y), fill=_CURSOR)
+        draw.line((x, y - _ARM, x, y + _ARM), fill=_CURSOR)
     changed = sum(rect.width * rect.height for rect in frame.damage) / (frame.width * frame.height)
     elapsed_ms = (frame.capture_ns - before_ns) / 1e6
     draw.text((0, height), f"{frame.sequence}  +{elapsed_ms:.0f} ms  {changed:.1%}", fill=_TEXT)

@@ -5,7 +5,6 @@ from collections.abc import Coroutine, Sequence
 import os
 from typing import Any, Literal, NoReturn
 
-import numpy.typing
 from numpy.typing import NDArray
 
 import framering._handle
@@ -83,6 +82,23 @@ class Frame:
         Covers every changed pixel.
         """
 
+    def damage_since(self, sequence: int) -> list[framering._types.Rect]:
+        """
+        What changed between this frame and the one of this sequence, earlier or later, of this stream.
+
+        Covers every pixel that differs, with at most 64 rectangles. All of the frame where that is not known
+        any more (more than 64 frames apart, or another epoch), and for 0. InvalidArgument after release().
+        """
+
+    @property
+    def cursor(self) -> framering._types.Cursor | None:
+        """
+        The pointer, of a stream that was opened with cursor='metadata'; else None.
+
+        As it was when this frame was captured, or since, if this was still the newest. A frame that next()
+        returns again, with the same sequence, is there for this alone.
+        """
+
     @property
     def shape(self) -> tuple[int, ...]:
         """
@@ -152,7 +168,7 @@ class Frame:
         It keeps the pixels until it and its views are gone. InvalidArgument after release().
         """
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> numpy.typing.NDArray[Any]:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """
         For readers that want nothing but arrays in host memory. TypeError for a frame on a CUDA device.
         """
@@ -334,6 +350,21 @@ class Stream:
         """
 
     @property
+    def confirmed_ns(self) -> int:
+        """
+        Until when the newest frame is known to show the source, in time.monotonic_ns().
+
+        With keepalive_ms above 0 it moves at least that often though nothing changes: where it has stood
+        still for much longer, the source hangs.
+        """
+
+    @property
+    def keepalive_ms(self) -> int:
+        """
+        Milliseconds after which an unchanged source is confirmed, as the daemon is configured; 0: only when asked.
+        """
+
+    @property
     def missed(self) -> int:
         """
         Published frames that next() skipped (mode 'latest') or came too late for (mode 'every').
@@ -349,6 +380,10 @@ class Stream:
 
     @property
     def mode(self) -> framering._types.Mode:
+        """As open() was given it."""
+
+    @property
+    def cursor(self) -> framering._types.CursorMode:
         """As open() was given it."""
 
     @property
@@ -502,7 +537,7 @@ class Connection:
     def list(self) -> builtins.list[framering._types.StreamInfo]:
         """What the daemon offers, and who reads it."""
 
-    def open(self, source: str = 'screen', memory: str = 'auto', mode: framering._types.Mode = 'latest', max_leases: int = 2, max_fps: float | None = None, *, writable: bool = False) -> Stream:
+    def open(self, source: str = 'screen', memory: str = 'auto', mode: framering._types.Mode = 'latest', max_leases: int = 2, max_fps: float | None = None, *, cursor: framering._types.CursorMode = 'hidden', writable: bool = False) -> Stream:
         """
         Open a stream of frames.
 
@@ -513,6 +548,9 @@ class Connection:
             as long as the ring still has it.
         max_leases: frames held at the same time, by Frame objects or arrays over them; 1 to 16.
         max_fps: frames a second that next() returns at most; None: as they come.
+        cursor: 'hidden' frames are without the pointer; with 'metadata' too, but Frame.cursor tells of it and
+            next() returns when it moves; 'embedded' paints it into the frames, which makes them another
+            stream than the plain ones.
         writable: maps a CUDA device's frames for writing too, for readers that refuse read-only memory, such
             as torch.as_tensor(). Whoever writes changes what every other process sees: do not.
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from framering import _core
-from framering._errors import Error, PermissionDenied, Unavailable
+from framering._errors import Disconnected, PermissionDenied, Unavailable
 
 _START_SECONDS = 20.0
 _IDLE_SECONDS = 2
@@ -46,7 +46,7 @@ def connect(
     private = private_socket(display)
     try:
         return _core.connect(private)
-    except Unavailable:
+    except (Unavailable, Disconnected):  # or it is just ending
         return _start(private, display)
 
 
@@ -98,7 +98,7 @@ def _start(socket: str, display: str) -> _core.Connection:
             raise Unavailable("cannot start " + command[0], "", "unavailable")
         try:
             return _wait_for(socket, pid)
-        except Unavailable:
+        except (Unavailable, Disconnected):
             errors.seek(0)
             said = " ".join(errors.read().split())
             raise Unavailable(
@@ -135,8 +135,8 @@ def _wait_for(socket: str, pid: int) -> _core.Connection:
             gone, _, _ = select.select([ended], [], [], _LOOK_SECONDS)
             try:
                 return _core.connect(socket)
-            except Error as error:
-                if gone or time.monotonic() > end or not isinstance(error, Unavailable):
+            except (Unavailable, Disconnected):
+                if gone or time.monotonic() > end:
                     raise
     finally:
         os.close(ended)

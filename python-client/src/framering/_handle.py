@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 
 from framering import _core
-from framering._errors import NotFound
+from framering._errors import Disconnected, NotFound, StreamEnded
 from framering._types import Memory
 
 _streams: dict[tuple[str, str, str, int], _core.Stream] = {}
@@ -34,7 +34,14 @@ class FrameHandle:
         ``stream``: one of the same source to take it from; otherwise one that the process keeps open for
         this, with two leases. Raises NotFound if the frame is gone, and what open() raises.
         """
-        found = (stream if stream is not None else self._stream()).find(self.sequence)
+        if stream is not None:
+            found = stream.find(self.sequence)
+        else:
+            try:
+                found = self._stream().find(self.sequence)
+            except (Disconnected, StreamEnded):  # of a daemon before this one
+                self._forget()
+                found = self._stream().find(self.sequence)
         if found is None:
             raise NotFound(
                 f"frame {self.sequence} of {self.source} is gone: its slot was overwritten",
@@ -48,12 +55,15 @@ class FrameHandle:
         key = (self.socket, self.source, self.memory, self.epoch)
         with _lock:
             stream = _streams.get(key)
-            if stream is None or stream.closed:
-                for known in [k for k in _streams if k[:3] == key[:3]]:
-                    _streams.pop(known).close()
+            if stream is None:
+                self._forget()
                 stream = _core.connect(self.socket).open(self.source, self.memory)
                 _streams[key] = stream
             return stream
+
+    def _forget(self) -> None:
+        for key in [key for key in _streams if key[:3] == (self.socket, self.source, self.memory)]:
+            _streams.pop(key).close()
 
 
 def _forget() -> None:

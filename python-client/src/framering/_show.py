@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -106,10 +107,11 @@ def _in_window(window: tkinter.Tk, stream: _core.Stream, frames: Iterator[_core.
             window.update()
             if closed:
                 break
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, tkinter.TclError):  # the latter if another program destroyed it
         pass
     finally:
-        window.destroy()
+        with contextlib.suppress(tkinter.TclError):
+            window.destroy()
     return shown
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 PixelFormat = Literal["BGRX8888", "RGBX8888", "XRGB2101010", "RGB565"]
 Memory = Literal["host", "cuda", "cuda-ipc"]
 Mode = Literal["latest", "every"]
+CursorMode = Literal["hidden", "metadata", "embedded"]
 Channels = Literal["RGB", "BGR", "GRAY"]
 Layout = Literal["HWC", "CHW"]
 Resize = Literal["nearest", "bilinear", "area"]
@@ -39,6 +43,42 @@ class Rect(NamedTuple):
     y: int
     width: int
     height: int
+
+
+@dataclass(frozen=True, slots=True)
+class CursorShape:
+    """A picture of the pointer: ``height`` rows of ``width`` pixels, the hot spot at ``hot_x``, ``hot_y``.
+
+    ``pixels`` are bytes B, G, R, A, premultiplied with alpha. A picture of more than 128 pixels is cut, as
+    far from the hot spot as can be. ``serial`` is the same for the same picture, within an epoch.
+    """
+
+    serial: int
+    width: int
+    height: int
+    hot_x: int
+    hot_y: int
+    pixels: bytes
+
+    def numpy(self) -> NDArray[Any]:
+        """The pixels as a read-only array, (height, width, 4) uint8."""
+        import numpy
+
+        return numpy.frombuffer(self.pixels, numpy.uint8).reshape(self.height, self.width, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where the pointer is, in pixels of the frame (it may lie outside), and what it looks like.
+
+    ``visible``: something of it shows in the frame. ``shape`` is None where it changed so often meanwhile
+    that the daemon no longer has this one.
+    """
+
+    x: int
+    y: int
+    visible: bool
+    shape: CursorShape | None
 
 
 @dataclass(frozen=True, slots=True)

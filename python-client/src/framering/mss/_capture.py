@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import os
 import time
 import weakref
@@ -16,7 +15,7 @@ from framering.mss.exception import ScreenShotError, from_error
 from framering.mss.models import Monitor
 
 if TYPE_CHECKING:
-    from framering._types import Region4
+    from framering._types import CursorMode, Region4
 
 _WAIT_SECONDS = 5.0
 # After this long without a frame our own screenshots may be what holds the ring's slots.
@@ -42,11 +41,11 @@ class Capture:
         self._source = source
         self._memory = {None: "auto", "cpu": "host"}.get(device, device or "")
         self._keep = device in (None, "cpu")
-        self._with_cursor = with_cursor
+        self._cursor: CursorMode = "embedded" if with_cursor else "hidden"
         self._display = display
         self._socket = socket
         self._autostart = autostart
-        self._held: collections.deque[weakref.ref[LeasedPixels]] = collections.deque()
+        self._held: list[weakref.ref[LeasedPixels]] = []  # who may have a lease, the oldest first
         self._stream: _core.Stream | None = None
         stream = self._attached()
         if display is not None and source == "screen":
@@ -87,6 +86,7 @@ class Capture:
                 details={"region": rect, "size": (frame.width, frame.height)},
             )
         pixels = LeasedPixels(frame, rect, stream.lease_ms, self._keep)
+        self._held = [held for held in self._held if _is_leased(held())]
         self._held.append(weakref.ref(pixels))
         return pixels
 
@@ -95,13 +95,17 @@ class Capture:
             try:
                 with _daemon.connect(self._socket, self._autostart, self._display) as connection:
                     leases = _HOST_LEASES if self._keep else _DEVICE_LEASES
-                    stream = connection.open(self._source, self._memory, max_leases=leases)
+                    stream = connection.open(
+                        self._source, self._memory, max_leases=leases, cursor=self._cursor
+                    )
             except Error as error:
                 raise from_error(error) from error
-            if stream.format in _DEPTHS:
+            format_ = stream.format
+            if format_ in _DEPTHS:
+                stream.close()
                 raise ScreenShotError(
                     "Only screens of color depth 24 or 32 are supported, not "
-                    f"{_DEPTHS[stream.format]}: framering.open() reads the others"
+                    f"{_DEPTHS[format_]}: framering.open() reads the others"
                 )
             self._stream = stream
         return self._stream
@@ -128,12 +132,18 @@ class Capture:
 
     def _give_back(self) -> bool:
         """Lets the oldest screenshot that reads the ring have memory of its own; False if there is none."""
-        while self._held:
-            pixels = self._held.popleft()()
-            if pixels is not None and pixels.keep and pixels.frame is not None:
+        if not self._keep:
+            return False
+        for held in self._held:
+            pixels = held()
+            if pixels is not None and _is_leased(pixels):
                 pixels.own()
                 return True
         return False
+
+
+def _is_leased(pixels: LeasedPixels | None) -> bool:
+    return pixels is not None and pixels.frame is not None
 
 
 def _check_display(display: str, captured: tuple[int, int]) -> None:

@@ -26,18 +26,18 @@ _KEEP_PART = 0.25
 class LeasedPixels:
     """A rectangle of a frame. Any thread.
 
-    ``read()`` looks at the frame in place; ``own()`` copies the rectangle once, BGRA, and gives the frame
-    back. With ``keep`` that happens by itself a quarter of the lease time after the frame was taken.
+    ``with pixels as frame`` reads the frame in place, and is None once there is none; ``own()`` copies the
+    rectangle, BGRA, and gives the frame back. With ``keep`` that happens by itself after a quarter of the
+    lease time.
     """
 
-    __slots__ = ("__weakref__", "_frame", "_lock", "_own", "keep", "rect")
+    __slots__ = ("__weakref__", "_frame", "_lock", "_own", "rect")
 
     def __init__(self, frame: _core.Frame, rect: Region4, lease_ms: int, keep: bool) -> None:
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # own() is a reader too
         self._frame: _core.Frame | None = frame
         self._own: ctypes.Array[ctypes.c_ubyte] | None = None
         self.rect = rect  # (x, y, width, height) in pixels of the frame
-        self.keep = keep
         if keep:
             _keeper.add(self, time.monotonic() + lease_ms / 1000 * _KEEP_PART)
 

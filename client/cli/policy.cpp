@@ -1,0 +1,21 @@
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "client/cli/commands.h"
+
+namespace framering::cli {
+
+int policy_check(const std::string& socket, const PolicyOptions& options) {
+  Connection connection = Connection::connect(socket, "framering policy");
+  const auto verdict = connection.check_policy(options.uid.value_or(geteuid()), options.source);
+  std::printf("%s: %s\n", verdict.allowed ? "allowed" : "denied", verdict.reason.c_str());
+  return verdict.allowed ? kOk : kFailed;
+}
+
+int reload(const std::string& socket) {
+  Connection::connect(socket, "framering reload").reload();
+  return kOk;
+}
+
+}  // namespace framering::cli
