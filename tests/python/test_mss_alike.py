@@ -18,7 +18,7 @@ import mss
 import mss.tools
 import numpy as np
 import pytest
-from conftest import frameringd
+from daemons import frameringd
 from screens import desktop, show_noise, split
 
 WIDTH, HEIGHT = 400, 300
