@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import subprocess
@@ -17,7 +18,7 @@ import mss
 import mss.tools
 import numpy as np
 import pytest
-from conftest import frameringd
+from daemons import frameringd
 from screens import desktop, show_noise, split
 
 WIDTH, HEIGHT = 400, 300
@@ -392,7 +393,8 @@ def test_a_class_of_the_callers_own_gets_pixels_and_region() -> None:
 @pytest.mark.parametrize("name", ["X_cursor", "left_ptr", "crosshair"])
 def test_the_pointer_is_painted_alike(screen: str, name: str) -> None:
     """Core cursors, whose pixels are opaque or none; MSS takes premultiplied colors for straight ones."""
-    subprocess.run(["xsetroot", "-cursor_name", name], check=True, timeout=20)
+    core = {**os.environ, "XCURSOR_CORE": "1"}
+    subprocess.run(["xsetroot", "-cursor_name", name], env=core, check=True, timeout=20)
     with mss.MSS(with_cursor=True) as theirs, framering.mss.MSS(with_cursor=True) as ours:
         assert theirs.with_cursor is ours.with_cursor is True
         for x, y in ((200, 150), (0, 0), (WIDTH - 1, HEIGHT - 1), (5, 290), (201, 151)):

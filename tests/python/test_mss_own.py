@@ -16,7 +16,7 @@ import mss
 import numpy as np
 import pytest
 import torch
-from conftest import Daemon, frameringd
+from daemons import Daemon, frameringd
 from framering.mss import MSS, Monitor, Region, ScreenShot, ScreenShotCPU, ScreenShotError, Size
 from frames import Program, leases_held, run, wait_until
 from screens import desktop, paint, show_noise, split

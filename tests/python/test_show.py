@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import framering
 import numpy as np
 import pytest
-from conftest import Daemon
+from daemons import Daemon
 from framering import _show
 from frames import FAST, STILL
 from screens import desktop
