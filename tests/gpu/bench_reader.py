@@ -57,21 +57,18 @@ def job(seconds: float, use_mss: bool) -> None:
 
 def framering_step(torch):  # type: ignore[no-untyped-def]
     stream = framering.open("screen")
-    gpu = torch.cuda.current_stream()
-    # Taken again for each frame, as an agent or a trainer takes its input.
-    tensor = torch.empty((3, stream.height, stream.width), dtype=torch.float16, device="cuda")
 
     def step() -> tuple[dict[str, int], object]:
         frame = stream.next()
         begin = time.perf_counter_ns()
-        frame.to_torch(channels="RGB", layout="CHW", out=tensor)
+        tensor = frame.to_torch(channels="RGB", layout="CHW", dtype=torch.float16)
         converted = time.perf_counter_ns()
         frame.release()  # after the conversion, on the device
         released = time.perf_counter_ns()
-        gpu.synchronize()
+        torch.cuda.current_stream().synchronize()
         end = time.perf_counter_ns()
         parts = {"enqueue": converted - begin, "release": released - converted, "wait": end - released}
-        return parts, frame.sequence
+        return parts, (frame.sequence, tensor.shape)
 
     return step
 
