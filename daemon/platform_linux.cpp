@@ -7,6 +7,7 @@
 
 #include "daemon/capture/test_source.h"
 #include "daemon/capture/x11_source.h"
+#include "daemon/capture/x11_window.h"
 #include "daemon/memory/cuda_pool.h"
 #include "daemon/memory/host_pool.h"
 #include "daemon/platform.h"
@@ -17,16 +18,42 @@ using proto::Error;
 using proto::ErrorCode;
 using proto::MemoryKind;
 
-proto::Result<SourceFactory> find_source(const SourceName& name, const Config& config) {
-  if (const auto* test = std::get_if<TestName>(&name.value())) {
-    const TestSourceOptions options{{test->width, test->height, proto::PixelFormat::kBgrx8888}, test->fps};
-    return SourceFactory([options] { return open_test_source(options); });
-  }
-  if (std::holds_alternative<ScreenName>(name.value())) {
-    return SourceFactory([display = config.display] { return open_x11_source({.display = display}); });
-  }
-  return Error{ErrorCode::kInvalidArgument, "source " + name.text() + " cannot be captured here",
-               "there are: screen, test:WIDTHxHEIGHT@FPS"};
+namespace {
+
+template <class... Kinds>
+struct Overloaded : Kinds... {
+  using Kinds::operator()...;
+};
+template <class... Kinds>
+Overloaded(Kinds...) -> Overloaded<Kinds...>;
+
+}  // namespace
+
+Shared make_shared_parts() {
+  return {std::make_shared<X11Hubs>()};
+}
+
+SourceFactory find_source(const SourceName& name, const Config& config, const Shared& shared) {
+  const auto part = [&](auto part) -> SourceFactory {
+    return [options = X11Options{.display = config.display, .part = std::move(part), .hubs = shared.x11}] {
+      return open_x11_source(options);
+    };
+  };
+  const auto window = [&](auto window) -> SourceFactory {
+    return [options =
+                X11WindowOptions{.display = config.display, .name = std::move(window), .hubs = shared.x11}] {
+      return open_x11_window(options);
+    };
+  };
+  return std::visit(Overloaded{[](const TestName& test) -> SourceFactory {
+                                 const TestSourceOptions options{{test.width, test.height}, test.fps};
+                                 return [options] { return open_test_source(options); };
+                               },
+                               [&](const ScreenName& name) { return part(name); },
+                               [&](const MonitorName& name) { return part(name); },
+                               [&](const RegionName& name) { return part(name); },
+                               [&](const auto& name) { return window(name); }},
+                    name.value());
 }
 
 double default_max_fps(const SourceName& name) {

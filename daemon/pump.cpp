@@ -181,7 +181,8 @@ Pump::Ending Pump::serve() {
   Ring& ring = *epoch.ring;
   Pacer pacer;
   bool dirty = true;
-  bool must_publish = true;     // the first frame, and the first after a pause, even if nothing changed
+  bool must_publish = true;  // the first frame, and the first after a pause, even if nothing changed
+  bool stale = false;
   bool safety_pending = false;  // something was captured by damage alone since the last full capture
   // When all was captured last, or what came after it began to be captured by damage alone.
   uint64_t last_full_ns = now_ns();
@@ -204,6 +205,11 @@ Pump::Ending Pump::serve() {
       dirty = true;
     }
     dirty |= events->changed;
+    if (events->stale != stale) {
+      stale = events->stale;
+      ring.set_stale(stale);
+      epoch.publisher.notify();
+    }
 
     const uint64_t safety_ns = safety_pending ? last_full_ns + kSafetyIntervalNs : kNever;
     const uint64_t due_ns = dirty ? pacer.due_ns() : std::max(safety_ns, pacer.due_ns());

@@ -55,6 +55,8 @@ class Ring {
   void retract();
   // The newest frame shows the source up to this moment.
   void confirm(uint64_t until_ns);
+  // Whether the newest frame shows what the source shows now, or what it last showed.
+  void set_stale(bool stale);
   void end(std::string_view reason);
   void supersede();
 

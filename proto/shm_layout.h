@@ -74,6 +74,8 @@ struct ControlPage {
   uint32_t format;        // PixelFormat
   uint64_t slot_bytes;    // bytes between slots; a multiple of the page size
   uint64_t region_bytes;  // slot_bytes * slot_count
+  int32_t x;              // of the frames' first pixel on the desktop, in pixels; 0 for a window
+  int32_t y;
 
   // What a polling client reads, on a cache line of its own.
   alignas(64) std::atomic<uint64_t> latest;  // FrameRef; 0 = no frame to read now
@@ -138,6 +140,8 @@ static_assert(offsetof(ControlPage, stride) == 24);
 static_assert(offsetof(ControlPage, format) == 28);
 static_assert(offsetof(ControlPage, slot_bytes) == 32);
 static_assert(offsetof(ControlPage, region_bytes) == 40);
+static_assert(offsetof(ControlPage, x) == 48);
+static_assert(offsetof(ControlPage, y) == 52);
 static_assert(offsetof(ControlPage, latest) == 64);
 static_assert(offsetof(ControlPage, confirmed_ns) == 72);
 static_assert(offsetof(ControlPage, state) == 80);

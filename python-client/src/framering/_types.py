@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-PixelFormat = Literal["BGRX8888", "RGBX8888", "XRGB2101010", "RGB565"]
+PixelFormat = Literal["BGRX8888", "RGBX8888", "XRGB2101010", "RGB565", "BGRA8888"]
 Memory = Literal["host", "cuda", "cuda-ipc"]
 Mode = Literal["latest", "every"]
 Channels = Literal["RGB", "BGR", "GRAY"]
