@@ -31,6 +31,7 @@ struct Range {
 constexpr Range kSlots{"slots", proto::kMinSlots, proto::kMaxSlots};
 constexpr Range kLeaseMs{"lease_ms", proto::kMinLeaseMs, proto::kMaxLeaseMs};
 constexpr Range kLingerMs{"linger_ms", 0, proto::kMaxLingerMs};
+constexpr Range kExitWhenIdle{"exit_when_idle", 1, 86'400};
 // 2^32 - 1 is no user: it means "unknown" wherever a uid is asked for.
 constexpr Range kAllowUid{"allow_uid", 0, int64_t{UINT32_MAX} - 1};
 constexpr const char* kMaxFpsRange = "0 (no cap) to 1000";
@@ -81,12 +82,13 @@ why. DEVICE is a number or a UUID as nvidia-smi -L prints it. cuda-ipc is for GP
 management (VMM). In the file, [[stream]] with source = "..." and memory = "..." adds a stream with memory of its
 own to those of sources = ["..."]; --source replaces all of them, --memory holds for all of them.
 Default socket: $FRAMERING_SOCKET, else framering/socket in $XDG_RUNTIME_DIR, else /run/framering/socket.
-Exit codes: 0 ended by a signal, 1 failed while running, 2 wrong command line or configuration,
+Exit codes: 0 ended by a signal or idle, 1 failed while running, 2 wrong command line or configuration,
 3 cannot start (display, socket, memory).)";
 
 // What the command line said; the rest comes from the file or stays as it is.
 struct Arguments {
-  std::optional<std::string> socket, display, memory, config, log_level, slots, lease_ms, linger_ms, max_fps;
+  std::optional<std::string> socket, display, memory, config, log_level, slots, lease_ms, linger_ms, max_fps,
+      exit_when_idle;
   std::vector<std::string> sources, allow_uids;
 };
 
@@ -110,6 +112,11 @@ Status apply_numbers(const Arguments& arguments, Config& config) {
     const auto fps = parse_number<double>("max_fps", *arguments.max_fps, kMaxFpsRange);
     if (!fps) return fps.error();
     if (auto set = set_max_fps(config, *fps); !set) return set;
+  }
+  if (arguments.exit_when_idle) {
+    const auto seconds = parse_integer(kExitWhenIdle, *arguments.exit_when_idle);
+    if (!seconds) return seconds.error();
+    if (auto set = set_exit_when_idle(config, *seconds); !set) return set;
   }
   std::vector<int64_t> uids;
   for (const std::string& text : arguments.allow_uids) {
@@ -194,6 +201,10 @@ Status set_linger_ms(Config& config, int64_t linger_ms) {
   return set_integer(config.linger_ms, kLingerMs, linger_ms);
 }
 
+Status set_exit_when_idle(Config& config, int64_t seconds) {
+  return set_integer(config.exit_when_idle_s.emplace(), kExitWhenIdle, seconds);
+}
+
 Status set_log_level(Config& config, const std::string& level) {
   if (std::find(kLogLevels.begin(), kLogLevels.end(), level) == kLogLevels.end()) {
     return out_of_range("log_level", "\"" + level + "\"", "trace, debug, info, warn, error or off");
@@ -243,6 +254,9 @@ proto::Result<std::variant<Config, PrintAndExit>> parse_config(int argc, const c
                  "User who may attach besides yours and root; may be given several times")
       ->type_name("UID")
       ->allow_extra_args(false);
+  app.add_option("--exit-when-idle", arguments.exit_when_idle,
+                 "End after so long without a client, 1 to 86400 [never]")
+      ->type_name("SECONDS");
   app.add_option("--config", arguments.config, "TOML file with these options as keys")->type_name("FILE");
   app.add_option("--log-level", arguments.log_level, "What goes to stderr [info]")
       ->type_name("trace|debug|info|warn|error|off");

@@ -39,9 +39,12 @@ struct Config {
   std::optional<double> max_fps;  // unset: 60, or a test source's own rate; 0 = no cap
   uint32_t lease_ms = proto::kDefaultLeaseMs;
   uint32_t linger_ms = proto::kDefaultLingerMs;  // of streams that are not in `sources`, without a reader
+  std::optional<uint32_t> exit_when_idle_s;      // unset: never
   std::string log_level = "info";
   std::vector<uint32_t> allow_uids;  // who may attach besides the daemon's own user and root
   QuotaLimits quota;
+
+  friend bool operator==(const Config&, const Config&) = default;
 };
 
 // The command line asked for a text (--help, --version) and nothing else.
@@ -55,6 +58,9 @@ proto::Result<std::variant<Config, PrintAndExit>> parse_config(int argc, const c
 // The defaults, changed by a TOML file.
 proto::Result<Config> read_config_file(const std::string& path);
 
+// What such a file may hold: "slots", "quota.clients", "stream.source" and so on.
+std::vector<std::string> config_keys();
+
 // One value each, with its range; both the command line and the file go through these.
 proto::Status set_sources(Config& config, std::vector<std::string> sources);
 proto::Status set_memory(MemoryChoice& memory, const std::string& name);
@@ -62,6 +68,7 @@ proto::Status set_slots(Config& config, int64_t slots);
 proto::Status set_max_fps(Config& config, double fps);
 proto::Status set_lease_ms(Config& config, int64_t lease_ms);
 proto::Status set_linger_ms(Config& config, int64_t linger_ms);
+proto::Status set_exit_when_idle(Config& config, int64_t seconds);
 proto::Status set_log_level(Config& config, const std::string& level);
 proto::Status set_allow_uids(Config& config, const std::vector<int64_t>& uids);
 proto::Status set_quota(uint32_t& limit, const std::string& name, int64_t value);

@@ -139,14 +139,16 @@ std::function<Status(const toml::node&)> memory(MemoryChoice& to) {
   return value_of<std::string>("a string", [&to](const std::string& name) { return set_memory(to, name); });
 }
 
+std::vector<Key> stream_keys(std::string& source, MemoryChoice& choice) {
+  return {{"source", text(source)}, {"memory", memory(choice)}};
+}
+
 // A [[stream]]: one more source, perhaps with memory of its own.
 Status add_stream(const toml::table& table, const std::string& path, Config& config,
                   std::vector<std::string>& added) {
   std::string source;
   MemoryChoice choice;
-  if (auto applied = apply(table, {{"source", text(source)}, {"memory", memory(choice)}}, path); !applied) {
-    return applied;
-  }
+  if (auto applied = apply(table, stream_keys(source, choice), path); !applied) return applied;
   if (source.empty()) return at(path, table.source(), "stream: it needs a source = \"...\"");
   const auto name = SourceName::parse(source);
   if (!name) return at(path, table.get("source")->source(), "source: " + name.error().text());
@@ -168,6 +170,8 @@ std::vector<Key> top_keys(Config& config, const std::string& path, std::vector<s
       {"max_fps", number([&](double v) { return set_max_fps(config, v); })},
       {"lease_ms", value_of<int64_t>("an integer", [&](int64_t v) { return set_lease_ms(config, v); })},
       {"linger_ms", value_of<int64_t>("an integer", [&](int64_t v) { return set_linger_ms(config, v); })},
+      {"exit_when_idle",
+       value_of<int64_t>("an integer", [&](int64_t v) { return set_exit_when_idle(config, v); })},
       {"log_level",
        value_of<std::string>("a string", [&](const std::string& v) { return set_log_level(config, v); })},
       {"allow_uids", array_of<int64_t>("an array of integers",
@@ -178,6 +182,18 @@ std::vector<Key> top_keys(Config& config, const std::string& path, std::vector<s
        {},
        [&, path](const toml::table& table) { return add_stream(table, path, config, added); }},
   };
+}
+
+void add_names(const std::vector<Key>& keys, const std::string& prefix, std::vector<std::string>& names) {
+  std::string source;
+  MemoryChoice choice;
+  for (const Key& key : keys) {
+    if (key.set) {
+      names.push_back(prefix + key.name);
+    } else {
+      add_names(key.each ? stream_keys(source, choice) : key.table, key.name + ".", names);
+    }
+  }
 }
 
 // toml++ would take a folder for an empty file, and does not say why one cannot be read.
@@ -196,6 +212,13 @@ proto::Result<std::string> read_text(const std::string& path) {
 }
 
 }  // namespace
+
+std::vector<std::string> config_keys() {
+  Config config;
+  std::vector<std::string> added, names;
+  add_names(top_keys(config, {}, added), {}, names);
+  return names;
+}
 
 proto::Result<Config> read_config_file(const std::string& path) {
   const auto text = read_text(path);

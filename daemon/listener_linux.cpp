@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
@@ -104,9 +105,26 @@ proto::Result<Listener> Listener::open(const std::string& path) {
   return listener;
 }
 
+proto::Result<Listener> Listener::adopt(UniqueFd socket) {
+  sockaddr_un address{};
+  socklen_t length = sizeof address;
+  if (getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0 ||
+      address.sun_family != AF_UNIX || length <= offsetof(sockaddr_un, sun_path) || !address.sun_path[0]) {
+    return Error{ErrorCode::kInvalidArgument, "the socket that was handed over has no path",
+                 "name one with ListenSequentialPacket="};
+  }
+  if (fcntl(socket.get(), F_SETFL, fcntl(socket.get(), F_GETFL) | O_NONBLOCK) != 0) {
+    return errno_error(ErrorCode::kInternal, "cannot use the socket that was handed over", errno);
+  }
+  const size_t bytes = length - offsetof(sockaddr_un, sun_path);
+  Listener listener(std::string(address.sun_path, strnlen(address.sun_path, bytes)), UniqueFd());
+  listener.socket_ = std::move(socket);
+  return listener;
+}
+
 // The lock file stays: removed, a second start could lock the old file and a third one a new one.
 Listener::~Listener() {
-  if (socket_) unlink(path_.c_str());
+  if (socket_ && lock_) unlink(path_.c_str());
 }
 
 }  // namespace framering::daemon

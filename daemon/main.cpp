@@ -20,7 +20,9 @@
 #include "daemon/platform.h"
 #include "daemon/pump.h"
 #include "daemon/server.h"
+#include "daemon/service_manager.h"
 #include "daemon/stream_registry.h"
+#include "daemon/supervision.h"
 #include "proto/channel.h"
 
 namespace {
@@ -30,7 +32,7 @@ using namespace framering::daemon;
 
 constexpr std::chrono::seconds kRestartDelay{1};
 
-enum ExitCode { kEndedBySignal = 0, kFailed = 1, kWrongConfiguration = 2, kCannotStart = 3 };
+enum ExitCode { kEnded = 0, kFailed = 1, kWrongConfiguration = 2, kCannotStart = 3 };
 
 // Destroyed in the reverse order: clients first, then the streams.
 struct Daemon {
@@ -45,6 +47,7 @@ struct Daemon {
   std::optional<Quota> quota;
   std::optional<StreamRegistry> streams;
   std::optional<Server> server;
+  std::optional<Supervision> supervision;
 };
 
 // The choice of memory may ask the GPU's driver, which takes its time: it is made by the pump.
@@ -87,9 +90,28 @@ proto::Status add_stream(Daemon& daemon, const std::string& source, const Config
   return proto::Ok{};
 }
 
+Server::Options server_options(Daemon& daemon, const Config& config) {
+  Server::Options options{config.allow_uids};
+  if (config.exit_when_idle_s) {
+    options.idle_time = std::chrono::seconds(*config.exit_when_idle_s);
+    options.on_idle = [&daemon] {
+      spdlog::info("no client: ending");
+      daemon.io.stop();
+    };
+  }
+  return options;
+}
+
+proto::Result<Listener> open_listener(const Config& config) {
+  auto passed = take_passed_socket();
+  if (!passed) return passed.error();
+  if (*passed) return Listener::adopt(*std::move(passed));
+  return Listener::open(config.socket.empty() ? proto::default_socket_path() : config.socket);
+}
+
 proto::Status set_up(Daemon& daemon, const Config& config) {
   // The socket first: a second daemon is refused before it takes memory or asks anything of a display.
-  auto listener = Listener::open(config.socket.empty() ? proto::default_socket_path() : config.socket);
+  auto listener = open_listener(config);
   if (!listener) return listener.error();
   daemon.quota.emplace(config.quota);
   daemon.streams.emplace(
@@ -100,13 +122,16 @@ proto::Status set_up(Daemon& daemon, const Config& config) {
   }
   spdlog::info("frameringd {} serves {}", FRAMERING_VERSION, listener->path());
   daemon.server.emplace(daemon.io, *std::move(listener), *daemon.streams, *daemon.quota,
-                        Server::Options{config.allow_uids});
+                        server_options(daemon, config));
   daemon.server->start();
+  daemon.supervision.emplace(daemon.io, *daemon.server);
+  daemon.supervision->start();
   return proto::Ok{};
 }
 
 // Tells the clients, then lets go of everything. False if a source hangs where nothing can end it.
 bool shut_down(Daemon& daemon, const std::string& reason) {
+  daemon.supervision.reset();
   const bool ended = !daemon.streams || daemon.streams->stop(reason);
   daemon.server.reset();
   return ended;
@@ -127,6 +152,7 @@ int fail(const proto::Error& error, ExitCode code) {
 int restart(Daemon& daemon, char* const* arguments) {
   spdlog::warn("a GPU is lost to this process: starting anew");
   shut_down(daemon, "frameringd starts anew, because a GPU was lost");
+  hand_on_passed_socket();
   // A device that is lost again and again must not keep the machine busy.
   std::this_thread::sleep_for(kRestartDelay);
   restart_process(arguments);
@@ -156,8 +182,9 @@ int run(const Config& config, char* const* arguments) {
     ending.clear();  // from here on a signal ends the process as it stands
     return restart(*daemon, arguments);
   }
-  if (!shut_down(*daemon, "frameringd was stopped")) std::_Exit(kEndedBySignal);
-  return kEndedBySignal;
+  tell_stopping("Telling the clients");
+  if (!shut_down(*daemon, "frameringd was stopped")) std::_Exit(kEnded);
+  return kEnded;
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 #include <system_error>
 #include <utility>
 
-#include "daemon/pacer.h"
+#include "daemon/epoch_loop.h"
 #include "daemon/thread_name.h"
 #include "daemon/wait.h"
 
@@ -24,8 +24,6 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr uint64_t kMillisecondNs = 1'000'000;
-constexpr uint64_t kSlotRetryNs =
-    kMillisecondNs;  // leases end without a message, so a starved pump looks again
 constexpr uint64_t kFirstBackoffNs = 100 * kMillisecondNs;
 constexpr uint64_t kLastBackoffNs = 5'000 * kMillisecondNs;
 constexpr milliseconds kStopTimeout{1500};
@@ -149,7 +147,7 @@ void Pump::run() {
   name_this_thread("pump:" + stream_.options().source);
   tighten_timer_slack();
   while (!stopping_) {
-    const Ending ending = serve();
+    const Ending ending = EpochLoop(stream_, *source_, *epoch_, stopping_).run();
     next_sequence_ = epoch_->ring->next_sequence();
     if (ending.kind == Ending::Kind::kStopped) break;
     if (ending.kind == Ending::Kind::kGeometry) {
@@ -170,95 +168,6 @@ void Pump::finish() {
   finished_ = true;
   stopped_.notify_all();
   if (on_finished_) on_finished_();
-}
-
-Pump::Ending Pump::lost(const Error& error) const {
-  return stopping_ ? Ending{Ending::Kind::kStopped} : Ending{Ending::Kind::kLost, {}, error.text()};
-}
-
-Pump::Ending Pump::serve() {
-  Epoch& epoch = *epoch_;
-  Ring& ring = *epoch.ring;
-  Pacer pacer;
-  bool dirty = true;
-  bool must_publish = true;  // the first frame, and the first after a pause, even if nothing changed
-  bool stale = false;
-  bool safety_pending = false;  // something was captured by damage alone since the last full capture
-  // When all was captured last, or what came after it began to be captured by damage alone.
-  uint64_t last_full_ns = now_ns();
-
-  while (!stopping_) {
-    stream_.drain_wake_fd();
-    if (stream_.pause_if_unused(epoch)) {
-      dirty = must_publish = true;
-      wait(source_->event_fd(), /*want_input=*/false, kNever);
-      if (!has_hung_up(source_->event_fd())) continue;
-    }
-    pacer.set_fps(stream_.wanted_fps(epoch));
-
-    const auto events = source_->poll();
-    if (!events) return lost(events.error());
-    if (events->geometry) {
-      const auto geometry = source_->geometry();
-      if (!geometry) return lost(geometry.error());
-      if (*geometry != epoch.geometry) return {Ending::Kind::kGeometry, *geometry};
-      dirty = true;
-    }
-    dirty |= events->changed;
-    if (events->stale != stale) {
-      stale = events->stale;
-      ring.set_stale(stale);
-      epoch.publisher.notify();
-    }
-
-    const uint64_t safety_ns = safety_pending ? last_full_ns + kSafetyIntervalNs : kNever;
-    const uint64_t due_ns = dirty ? pacer.due_ns() : std::max(safety_ns, pacer.due_ns());
-    const uint64_t now = now_ns();
-    if (due_ns > now) {
-      wait(source_->event_fd(), /*want_input=*/true, due_ns);
-      continue;
-    }
-
-    const auto readers = epoch.readers.snapshot();
-    const auto slot = ring.begin_write(*readers, now);
-    if (!slot) {
-      if (pacer.missed(now)) {
-        ring.count_drop(*readers);
-        stream_.dropped.fetch_add(1);
-      }
-      wait(-1, false, now + kSlotRetryNs);
-      continue;
-    }
-    const bool full = safety_ns <= now;
-    const auto captured = source_->capture(epoch.pool->surface_of(*slot),
-                                           full ? Source::Request::kFull : Source::Request::kChanged);
-    if (!captured) {
-      ring.abandon(*slot);
-      // A change of geometry in mid-capture: poll() tells of it next.
-      if (captured.error().code == ErrorCode::kInvalidArgument) continue;
-      return lost(captured.error());
-    }
-    stream_.captures.fetch_add(1);
-    pacer.captured(now);
-    dirty = false;
-    const bool was_pending = safety_pending;
-    safety_pending = !full && source_->wants_safety_frames() && (was_pending || !captured->damage.empty());
-    if (full || (safety_pending && !was_pending)) last_full_ns = now;
-    if (captured->damage.empty() && !must_publish) {
-      ring.abandon(*slot);
-      ring.confirm(captured->requested_ns);
-      continue;
-    }
-    if (auto committed = epoch.pool->commit(*slot, captured->damage); !committed) {
-      ring.abandon(*slot);
-      return lost(committed.error());
-    }
-    ring.publish(*slot, *captured, now_ns());
-    epoch.publisher.notify();
-    stream_.published.fetch_add(1);
-    must_publish = false;
-  }
-  return {Ending::Kind::kStopped};
 }
 
 void Pump::end_epoch(const std::string& reason) {
@@ -282,7 +191,7 @@ bool Pump::reconnect() {
     const uint64_t retry_ns = now_ns() + backoff_ns;
     while (!stopping_ && now_ns() < retry_ns) {
       stream_.drain_wake_fd();
-      wait(-1, false, retry_ns);
+      wait_for_fds(stream_.wake_fd(), -1, false, retry_ns);
     }
     if (stopping_) return false;
     const Status opened = open_source();
@@ -295,10 +204,6 @@ bool Pump::reconnect() {
     backoff_ns = std::min(2 * backoff_ns, kLastBackoffNs);
   }
   return false;
-}
-
-void Pump::wait(int source_fd, bool want_input, uint64_t deadline_ns) {
-  wait_for_fds(stream_.wake_fd(), source_fd, want_input, deadline_ns);
 }
 
 }  // namespace framering::daemon

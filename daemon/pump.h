@@ -1,6 +1,5 @@
-// The loop of one stream: wait for change, keep the rate, capture, publish; a new epoch when the geometry
-// changes, back-off and a new source when the source is gone. The only place where a source, a pool and a
-// ring meet.
+// The life of one stream: a new epoch when the geometry changes, back-off and a new source when the source is
+// gone. The only place where a source, a pool and a ring meet; epoch_loop serves them.
 #pragma once
 
 #include <atomic>
@@ -21,9 +20,6 @@ namespace framering::daemon {
 
 using SourceFactory = std::function<proto::Result<std::unique_ptr<Source>>()>;
 using PoolFactory = std::function<proto::Result<std::unique_ptr<Pool>>(const Geometry&, uint32_t slot_count)>;
-
-// While anything changes, a source that can miss changes is captured whole this often.
-inline constexpr uint64_t kSafetyIntervalNs = 5'000'000'000;
 
 class Pump {
  public:
@@ -57,19 +53,10 @@ class Pump {
   proto::Status make_epoch(const Geometry& geometry);
   void run();
   void finish();
-  // Serves the current epoch until it has to end; returns why.
-  struct Ending {
-    enum class Kind { kStopped, kGeometry, kLost } kind;
-    Geometry geometry{};   // kGeometry
-    std::string reason{};  // kLost
-  };
-  Ending serve();
-  Ending lost(const proto::Error& error) const;
   void end_epoch(const std::string& reason);
   void drop_source();
   // False when the pump is to stop.
   bool reconnect();
-  void wait(int source_fd, bool want_input, uint64_t deadline_ns);
 
   Stream& stream_;
   const SourceFactory make_source_;

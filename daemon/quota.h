@@ -16,6 +16,8 @@ struct QuotaLimits {
   uint32_t sources_per_uid = 16;       // streams that run because this user opened them first
   uint32_t leases_per_uid = 2048;      // max_leases of those, added up
   uint32_t connects_per_second = 500;  // by one user; as many at once after a quiet second
+
+  friend bool operator==(const QuotaLimits&, const QuotaLimits&) = default;
 };
 
 class Quota {

@@ -46,6 +46,8 @@ class Reader {
   std::atomic<bool> subscribed{true};  // false: it holds leases but asks for no frames
   std::atomic<uint64_t> drops_caused{0};
   std::atomic<uint64_t> leases_broken{0};
+  std::atomic<uint64_t> confirmations_asked{0};
+  std::atomic<uint64_t> asked_ns{0};  // the latest moment that it wants confirmed
 
   // Pump thread. When this reader was first seen to hold the frame that a slot holds: the lease guarantee
   // counts from there, and taking the same frame again does not renew it.

@@ -179,8 +179,8 @@ uint64_t Ring::publish(uint32_t slot, const CaptureInfo& capture, uint64_t now) 
 
   held_[slot] = sequence;
   newest_ = slot;
-  confirm(capture.requested_ns);
-  control_->latest.store(FrameRef{sequence, slot}.pack(), std::memory_order_seq_cst);
+  confirmed_ns_ = capture.requested_ns;
+  proto::set_newest(*control_, {FrameRef{sequence, slot}, confirmed_ns_});
   return sequence;
 }
 
@@ -204,6 +204,7 @@ void Ring::retract() {
 }
 
 void Ring::confirm(uint64_t until_ns) {
+  confirmed_ns_ = until_ns;
   control_->confirmed_ns.store(until_ns, std::memory_order_release);
 }
 

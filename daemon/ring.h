@@ -60,6 +60,8 @@ class Ring {
   void end(std::string_view reason);
   void supersede();
 
+  uint64_t confirmed_ns() const { return confirmed_ns_; }
+
   const RingOptions& options() const { return options_; }
   const proto::ControlPage* control() const { return control_; }
   uint64_t next_sequence() const { return next_sequence_; }
@@ -92,6 +94,7 @@ class Ring {
   proto::SlotHeader* slots_ = nullptr;
   uint64_t next_sequence_ = 1;
   std::optional<uint32_t> newest_;
+  uint64_t confirmed_ns_ = 0;
   // The sequence in each slot (0: no frame), as this ring published it: nothing is read back from shared
   // memory.
   std::array<uint64_t, proto::kMaxSlots> held_{};

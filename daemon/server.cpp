@@ -35,6 +35,9 @@ Server::Server(boost::asio::io_context& io, Listener listener, StreamRegistry& s
       listener_(std::move(listener)),
       acceptor_(io, listener_.fd()),
       retry_timer_(io),
+      idle_timer_(io),
+      idle_time_(options.idle_time),
+      on_idle_(options.on_idle),
       streams_(streams),
       allow_uids_(options.allow_uids),
       quota_(quota) {}
@@ -46,6 +49,17 @@ Server::~Server() {
 
 void Server::start() {
   wait_for_clients();
+  wait_idle();
+}
+
+void Server::wait_idle() {
+  if (!idle_time_ || !sessions_.empty()) return;
+  idle_timer_.expires_after(*idle_time_);
+  idle_timer_.async_wait([this](boost::system::error_code error) {
+    if (error || !sessions_.empty()) return;
+    on_idle_();
+    wait_idle();
+  });
 }
 
 void Server::wait_for_clients() {
@@ -134,6 +148,27 @@ proto::ListReply Server::list() const {
   return reply;
 }
 
+std::vector<std::string> Server::silent_streams() {
+  std::vector<std::string> silent;
+  for (const auto& stream : streams_.streams()) {
+    if (!stream->is_alive()) silent.push_back(stream->options().source);
+    stream->ask_for_life();
+  }
+  return silent;
+}
+
+std::string Server::status() const {
+  std::string text = std::to_string(sessions_.size()) + (sessions_.size() == 1 ? " client" : " clients");
+  for (const auto& stream : streams_.streams()) {
+    const proto::StreamInfo info = stream->info();
+    text += "; " + info.source + ": ";
+    text += info.available ? std::to_string(info.width) + "x" + std::to_string(info.height) + ", " +
+                                 std::string(proto::memory_name(info.memory)) + " memory"
+                           : "unavailable, " + info.reason;
+  }
+  return text;
+}
+
 void Server::find_stream(const std::string& source, uint32_t uid, StreamRegistry::Done done) {
   const auto name = SourceName::parse(source);
   if (!name) return done(name.error());
@@ -151,6 +186,7 @@ void Server::remove(Session& session) {
   // Later: the session is still at work.
   boost::asio::post(io_, [this, key = &session, weak = session.weak_from_this()] {
     if (weak.lock()) sessions_.erase(key);
+    wait_idle();
   });
 }
 

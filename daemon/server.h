@@ -4,7 +4,10 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -22,6 +25,9 @@ class Server : public SessionHost {
  public:
   struct Options {
     std::vector<uint32_t> allow_uids;  // besides the daemon's own user and root
+    // Called, and called again, after so long without a client.
+    std::optional<std::chrono::milliseconds> idle_time{};
+    std::function<void()> on_idle{};
   };
 
   // Registry and quota outlive the server.
@@ -33,6 +39,10 @@ class Server : public SessionHost {
   // Takes on a connected socket, as accepting it would.
   void admit(proto::UniqueFd socket);
   size_t session_count() const { return sessions_.size(); }
+  // The streams whose threads have not answered since the last call, and asks them anew.
+  std::vector<std::string> silent_streams();
+  // What the daemon does, in a line.
+  std::string status() const;
 
   proto::ListReply list() const override;
   void find_stream(const std::string& source, uint32_t uid, StreamRegistry::Done done) override;
@@ -44,12 +54,16 @@ class Server : public SessionHost {
   void wait_for_clients();
   void accept_some();
   proto::Result<Session::Peer> check(proto::UniqueFd& socket);
+  void wait_idle();  // if there is no client
 
   boost::asio::io_context& io_;
   const std::string path_;
   Listener listener_;
   boost::asio::posix::stream_descriptor acceptor_;  // the listener's; released, not closed, with this
   boost::asio::steady_timer retry_timer_;
+  boost::asio::steady_timer idle_timer_;
+  const std::optional<std::chrono::milliseconds> idle_time_;
+  const std::function<void()> on_idle_;
   bool starved_ = false;  // of descriptors or memory, when it last accepted
   StreamRegistry& streams_;
   const std::vector<uint32_t> allow_uids_;

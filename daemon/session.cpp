@@ -22,6 +22,10 @@ Error out_of_order(const std::string& what) {
   return Error{ErrorCode::kProtocol, what, {}};
 }
 
+Error not_open(uint32_t stream_id) {
+  return Error{ErrorCode::kNotFound, "stream " + std::to_string(stream_id) + " is not open here", {}};
+}
+
 }  // namespace
 
 Session::Session(boost::asio::io_context& io, SessionHost& host, Peer peer)
@@ -99,6 +103,9 @@ std::optional<Session::Answer> Session::answer(uint32_t request_id, const Body& 
     return find_and_open(request_id, *to_open);
   }
   if (const auto* to_close = std::get_if<proto::CloseRequest>(&request)) return Answer{close(*to_close)};
+  if (const auto* to_confirm = std::get_if<proto::ConfirmRequest>(&request)) {
+    return Answer{confirm(*to_confirm)};
+  }
   return Answer{out_of_order("a client sends requests only")};
 }
 
@@ -216,11 +223,18 @@ uint32_t Session::client_key() {
 }
 
 Body Session::close(const proto::CloseRequest& request) {
-  if (opened_.erase(request.stream_id) == 0) {
-    return Error{
-        ErrorCode::kNotFound, "stream " + std::to_string(request.stream_id) + " is not open here", {}};
-  }
+  if (opened_.erase(request.stream_id) == 0) return not_open(request.stream_id);
   return proto::CloseReply{};
+}
+
+Body Session::confirm(const proto::ConfirmRequest& request) {
+  const auto opened = opened_.find(request.stream_id);
+  if (opened == opened_.end()) return not_open(request.stream_id);
+  if (request.at_ns > now_ns()) {
+    return Error{ErrorCode::kInvalidArgument, "at_ns is in the future", "ask when that moment has come"};
+  }
+  opened->second.attachment->ask_confirmation(request.at_ns);
+  return proto::ConfirmReply{};
 }
 
 proto::Status Session::send(uint32_t request_id, const Body& body, const std::vector<UniqueFd>& fds) {
@@ -260,7 +274,7 @@ std::vector<proto::ClientInfo> Session::clients_of(const Stream& stream) const {
     const Reader& reader = opened.attachment->reader();
     clients.push_back({credentials_.pid, credentials_.uid, name_,
                        static_cast<uint16_t>(reader.leases_claimed()), reader.drops_caused.load(),
-                       reader.leases_broken.load()});
+                       reader.leases_broken.load(), reader.confirmations_asked.load()});
   }
   return clients;
 }

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 
+#include "daemon/heartbeat.h"
 #include "daemon/memory/pool.h"
 #include "daemon/publisher.h"
 #include "daemon/reader.h"
@@ -33,6 +34,7 @@ struct Epoch {
   std::unique_ptr<Ring> ring;
   ReaderTable readers;
   Publisher publisher{readers};
+  std::atomic<bool> confirmation_wanted{false};  // by a reader, since the pump last looked
 };
 
 class Stream;
@@ -48,6 +50,10 @@ class Attachment {
   Stream& stream() const { return *stream_; }
   const Epoch& epoch() const { return *epoch_; }
   const Reader& reader() const { return *reader_; }
+
+  // Io thread. The client waits for a frame that shows the source at this moment, which is now at the latest.
+  // Any number of such wishes wake the pump once until it looks.
+  void ask_confirmation(uint64_t at_ns);
 
   // The client cannot ask for frames any more: its leases hold until it is dead, but nothing is captured for
   // it.
@@ -75,6 +81,11 @@ class Stream : public std::enable_shared_from_this<Stream> {
   // subscribers().
   void on_subscribers(std::function<void()> changed) { subscribers_changed_ = std::move(changed); }
 
+  // The watchdog. Whether the pump and the publisher have answered since they were last asked; they answer
+  // when they come round, which they are woken for.
+  void ask_for_life();
+  bool is_alive() const;
+
   // Pump.
   void set_epoch(std::shared_ptr<Epoch> epoch);
   void set_unavailable(std::string reason);
@@ -84,7 +95,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   // The rate that the subscribers ask for together, capped by the stream's own; 0 = no cap.
   double wanted_fps(const Epoch& epoch) const;
 
-  // Readable when subscribers came or went, or wake_pump() was called; drained by the pump.
+  // Readable when subscribers came or went, or wake_pump() was called; drained by the pump each time that it
+  // comes round, which is its sign of life.
   int wake_fd() const { return wake_fd_.get(); }
   void wake_pump();
   void drain_wake_fd();
@@ -101,6 +113,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
 
   const StreamOptions options_;
   proto::UniqueFd wake_fd_;
+  Heartbeat pump_heartbeat_;
   std::atomic<uint32_t> subscribers_{0};
   std::function<void()> subscribers_changed_;
   mutable std::mutex mutex_;

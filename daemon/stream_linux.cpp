@@ -24,6 +24,13 @@ Attachment::~Attachment() {
   stream_->wake_pump();
 }
 
+void Attachment::ask_confirmation(uint64_t at_ns) {
+  reader_->confirmations_asked.fetch_add(1, std::memory_order_relaxed);
+  if (at_ns <= reader_->asked_ns.load()) return;
+  reader_->asked_ns.store(at_ns);
+  if (!epoch_->confirmation_wanted.exchange(true)) stream_->wake_pump();
+}
+
 void Attachment::unsubscribe() {
   if (!reader_->subscribed.exchange(false)) return;
   stream_->wake_pump();
@@ -84,6 +91,20 @@ proto::StreamInfo Stream::info() const {
   return info;
 }
 
+void Stream::ask_for_life() {
+  {
+    std::lock_guard lock(mutex_);
+    if (epoch_) epoch_->publisher.ask_for_life();
+  }
+  pump_heartbeat_.ask();
+  wake_pump();
+}
+
+bool Stream::is_alive() const {
+  std::lock_guard lock(mutex_);
+  return pump_heartbeat_.answered() && (!epoch_ || epoch_->publisher.is_alive());
+}
+
 void Stream::set_epoch(std::shared_ptr<Epoch> epoch) {
   std::lock_guard lock(mutex_);
   epoch_.swap(epoch);
@@ -121,6 +142,7 @@ void Stream::wake_pump() {
 }
 
 void Stream::drain_wake_fd() {
+  pump_heartbeat_.answer();
   uint64_t count;
   [[maybe_unused]] const ssize_t got = read(wake_fd_.get(), &count, sizeof count);
 }

@@ -53,8 +53,11 @@ Result<UniqueFd> peer_pidfd(int socket);
 // us.
 Result<UniqueFd> connect_socket(const std::string& path);
 
-// The socket's path: $FRAMERING_SOCKET, else framering/socket in $XDG_RUNTIME_DIR, else
+// Where a daemon listens: $FRAMERING_SOCKET, else framering/socket in $XDG_RUNTIME_DIR, else
 // /run/framering/socket.
 std::string default_socket_path();
+// Where a client connects: the same, but where the user has no daemon of his own and the system has one, to
+// that.
+std::string find_socket_path();
 
 }  // namespace framering::proto

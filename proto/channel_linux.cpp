@@ -186,12 +186,25 @@ Result<UniqueFd> connect_socket(const std::string& path) {
   return errno_error(ErrorCode::kUnavailable, what, error);
 }
 
+namespace {
+
+constexpr const char* kSystemSocket = "/run/framering/socket";
+
+}  // namespace
+
 std::string default_socket_path() {
   if (const char* path = std::getenv("FRAMERING_SOCKET"); path && *path) return path;
   if (const char* folder = std::getenv("XDG_RUNTIME_DIR"); folder && *folder) {
     return std::string(folder) + "/framering/socket";
   }
-  return "/run/framering/socket";
+  return kSystemSocket;
+}
+
+std::string find_socket_path() {
+  std::string path = default_socket_path();
+  const char* named = std::getenv("FRAMERING_SOCKET");
+  const bool chosen = named && *named;
+  return chosen || access(path.c_str(), F_OK) == 0 || access(kSystemSocket, F_OK) != 0 ? path : kSystemSocket;
 }
 
 }  // namespace framering::proto

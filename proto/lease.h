@@ -75,6 +75,25 @@ inline FrameRef oldest_since(const ControlPage* control, uint32_t slot_count, ui
   return best;
 }
 
+// The newest frame (none: no frame to read now), and the moment up to which the source is known to show it.
+struct Newest {
+  FrameRef frame;
+  uint64_t confirmed_ns = 0;
+};
+
+// Reader. `confirmed_ns` holds for this frame: it is loaded first and stored last, and a moment that an older
+// frame was confirmed for is older than the request for the next one.
+inline Newest newest(const ControlPage& control) {
+  const uint64_t confirmed_ns = control.confirmed_ns.load(std::memory_order_acquire);
+  return {FrameRef::unpack(control.latest.load(std::memory_order_seq_cst)), confirmed_ns};
+}
+
+// Daemon. The slot of this frame carries its sequence already.
+inline void set_newest(ControlPage& control, const Newest& newest) {
+  control.latest.store(newest.frame.pack(), std::memory_order_seq_cst);
+  control.confirmed_ns.store(newest.confirmed_ns, std::memory_order_release);
+}
+
 // Daemon. Takes the slot whatever the lease words say; a holder finds still_valid() false.
 inline void break_leases(SlotHeader& slot) {
   slot.sequence.store(kSlotOverwritten, std::memory_order_seq_cst);

@@ -17,7 +17,7 @@ constexpr flatbuffers::uoffset_t kMaxDepth = 8;
 constexpr flatbuffers::uoffset_t kMaxTables = kMaxStreams + kMaxListedClients + 3;
 // What one of a list takes at most: its fields, vtable and offsets, and its strings.
 constexpr size_t kMaxStreamBytes = 160 + kMaxSourceName + kMaxText;
-constexpr size_t kMaxClientBytes = 80 + kMaxClientName;
+constexpr size_t kMaxClientBytes = 96 + kMaxClientName;
 static_assert(kMaxStreams * kMaxStreamBytes < kMaxMessageBytes);
 
 Error protocol_error(const char* what) {
@@ -71,7 +71,8 @@ Encoded encode_body(Builder& b, const ListReply& m) {
       if (room < kMaxClientBytes) break;
       room -= kMaxClientBytes;
       clients.push_back(fb::CreateClientInfo(b, client.pid, client.uid, b.CreateString(client.name),
-                                             client.leases_held, client.drops_caused, client.leases_broken));
+                                             client.leases_held, client.drops_caused, client.leases_broken,
+                                             client.confirmations_asked));
     }
     streams.push_back(fb::CreateStreamInfo(
         b, b.CreateString(stream.source), stream.available, b.CreateString(as_text(stream.reason, kMaxText)),
@@ -104,6 +105,12 @@ Encoded encode_body(Builder& b, const CloseRequest& m) {
 }
 Encoded encode_body(Builder& b, const CloseReply&) {
   return {fb::Body::CloseReply, fb::CreateCloseReply(b).Union()};
+}
+Encoded encode_body(Builder& b, const ConfirmRequest& m) {
+  return {fb::Body::ConfirmRequest, fb::CreateConfirmRequest(b, m.stream_id, m.at_ns).Union()};
+}
+Encoded encode_body(Builder& b, const ConfirmReply&) {
+  return {fb::Body::ConfirmReply, fb::CreateConfirmReply(b).Union()};
 }
 Encoded encode_body(Builder& b, const Error& m) {
   return {fb::Body::Error,
@@ -154,8 +161,13 @@ Result<Body> decode_body(const fb::ListReply& m) {
       return bad_field("stream: unknown format or memory");
     for (flatbuffers::uoffset_t k = 0; from.clients() && k < from.clients()->size(); ++k) {
       const fb::ClientInfo& info = *from.clients()->Get(k);
-      ClientInfo client{info.pid(),         info.uid(),          {},
-                        info.leases_held(), info.drops_caused(), info.leases_broken()};
+      ClientInfo client{info.pid(),
+                        info.uid(),
+                        {},
+                        info.leases_held(),
+                        info.drops_caused(),
+                        info.leases_broken(),
+                        info.confirmations_asked()};
       if (!take(info.name(), client.name, kMaxClientName)) return bad_field("client name: not text");
       stream.clients.push_back(std::move(client));
     }
@@ -216,6 +228,12 @@ Result<Body> decode_body(const fb::CloseRequest& m) {
 Result<Body> decode_body(const fb::CloseReply&) {
   return Body(CloseReply{});
 }
+Result<Body> decode_body(const fb::ConfirmRequest& m) {
+  return Body(ConfirmRequest{m.stream_id(), m.at_ns()});
+}
+Result<Body> decode_body(const fb::ConfirmReply&) {
+  return Body(ConfirmReply{});
+}
 Result<Body> decode_body(const fb::Error& m) {
   Error error;
   error.code = static_cast<ErrorCode>(m.code());
@@ -245,6 +263,10 @@ Result<Body> decode_union(const fb::Message& message) {
       return decode_body(*message.body_as_CloseReply());
     case fb::Body::Error:
       return decode_body(*message.body_as_Error());
+    case fb::Body::ConfirmRequest:
+      return decode_body(*message.body_as_ConfirmRequest());
+    case fb::Body::ConfirmReply:
+      return decode_body(*message.body_as_ConfirmReply());
     case fb::Body::NONE:
       break;
   }

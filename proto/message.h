@@ -51,6 +51,7 @@ struct ClientInfo {
   uint16_t leases_held = 0;
   uint64_t drops_caused = 0;
   uint64_t leases_broken = 0;
+  uint64_t confirmations_asked = 0;
 };
 struct StreamInfo {
   std::string source;
@@ -96,9 +97,14 @@ struct CloseRequest {
   uint32_t stream_id = 0;
 };
 struct CloseReply {};
+struct ConfirmRequest {
+  uint32_t stream_id = 0;
+  uint64_t at_ns = 0;
+};
+struct ConfirmReply {};
 
 using Body = std::variant<Hello, Welcome, ListRequest, ListReply, OpenRequest, OpenReply, CloseRequest,
-                          CloseReply, Error>;
+                          CloseReply, Error, ConfirmRequest, ConfirmReply>;
 
 struct Message {
   uint32_t request_id = 0;

@@ -79,8 +79,8 @@ struct ControlPage {
 
   // What a polling client reads, on a cache line of its own.
   alignas(64) std::atomic<uint64_t> latest;  // FrameRef; 0 = no frame to read now
-  std::atomic<uint64_t> confirmed_ns;        // the newest frame is known to show the source up to this moment
-  std::atomic<uint32_t> state;               // StreamState
+  std::atomic<uint64_t> confirmed_ns;  // newest() of lease.h: the source is known to show `latest` until then
+  std::atomic<uint32_t> state;         // StreamState
 
   // UTF-8, zero-terminated; written once, before state becomes kEnded.
   alignas(64) char end_text[kEndTextBytes];

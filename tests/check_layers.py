@@ -34,6 +34,7 @@ BASE = {
     for unit in (
         "config",
         "frame",
+        "heartbeat",
         "log",
         "shared_page",
         "source_name",
@@ -53,7 +54,9 @@ SPINE: dict[str, set[str]] = {
     "daemon/ring": {"daemon/reader"},
     "daemon/publisher": {"daemon/reader", "daemon/ring"},
     "daemon/stream": {"daemon/memory/pool", "daemon/publisher", "daemon/reader", "daemon/ring"},
-    "daemon/pump": {"daemon/pacer", "daemon/publisher", "daemon/reader", "daemon/ring", "daemon/stream"}
+    "daemon/epoch_loop": {"daemon/pacer", "daemon/publisher", "daemon/reader", "daemon/ring", "daemon/stream"}
+    | INTERFACES,
+    "daemon/pump": {"daemon/epoch_loop", "daemon/publisher", "daemon/reader", "daemon/ring", "daemon/stream"}
     | INTERFACES,
 }
 SEES_EVERYTHING = re.compile(r"daemon/(main|platform(_\w+)?)$")

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "framering/framering.h"
 
@@ -30,6 +31,8 @@ struct WatchOptions {
 int list(const std::string& socket, const ListOptions& options);
 int grab(const std::string& socket, const GrabOptions& options);
 int watch(const std::string& socket, const WatchOptions& options);
+// The mss command of the Python package with these arguments. Returns only if it cannot be run.
+int mss(const std::string& socket, const std::vector<std::string>& arguments);
 // A completion script for bash, zsh or fish on standard output.
 int completion(const std::string& shell);
 

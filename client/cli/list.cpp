@@ -19,7 +19,8 @@ Json to_json(const StreamInfo& stream) {
                        {"name", client.name},
                        {"leases_held", client.leases_held},
                        {"drops_caused", client.drops_caused},
-                       {"leases_broken", client.leases_broken}});
+                       {"leases_broken", client.leases_broken},
+                       {"confirmations_asked", client.confirmations_asked}});
   }
   return {{"source", stream.source},         {"available", stream.available},
           {"reason", stream.reason},         {"epoch", stream.epoch},

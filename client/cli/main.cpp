@@ -4,6 +4,7 @@
 #include <exception>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "client/cli/commands.h"
 #include "client/cli/output.h"
@@ -15,8 +16,9 @@ constexpr const char* kFooter = R"(Examples:
   framering list                      what there is, and who reads it
   framering grab -o desktop.png       a picture of the desktop
   framering watch                     how fast frames arrive
+  framering mss -m 1 -o one.png       as python-mss's command does, by the Python package
 
-The socket is --socket, else $FRAMERING_SOCKET, else framering/socket in $XDG_RUNTIME_DIR, else
+The socket is --socket, else $FRAMERING_SOCKET, else framering/socket in $XDG_RUNTIME_DIR if it is there, else
 /run/framering/socket. `framering COMMAND --help` tells of a command.
 
 Exit codes:
@@ -79,6 +81,7 @@ struct Parser {
   WatchOptions watch_options;
   std::string mode = "latest";
   std::string shell;
+  std::vector<std::string> mss_arguments;
   std::function<int()> run;
 
   Parser() {
@@ -91,6 +94,7 @@ struct Parser {
     add_list();
     add_grab();
     add_watch();
+    add_mss();
     add_completion();
   }
 
@@ -133,6 +137,16 @@ struct Parser {
     });
   }
 
+  void add_mss() {
+    auto* command = app.add_subcommand("mss", "The mss command: -m MONITOR, -c COORDINATES, -o FILE, ...");
+    command->set_help_flag();  // everything behind the word is the other program's
+    command->prefix_command();
+    command->callback([this, command] {
+      mss_arguments = command->remaining();
+      run = [this] { return mss(socket, mss_arguments); };
+    });
+  }
+
   void add_completion() {
     auto* command = app.add_subcommand("completion", "Print a completion script for your shell");
     command->add_option("SHELL", shell, "bash, zsh or fish")
@@ -148,7 +162,7 @@ struct Parser {
     const auto unknown = app.remaining();
     std::string message = error.what();
     if (commands.empty() && error.get_name() == "RequiredError") {
-      message = unknown.empty() ? "a command is missing: list, grab, watch or completion"
+      message = unknown.empty() ? "a command is missing: list, grab, watch, mss or completion"
                                 : "there is no command or option " + unknown.front();
     }
     if (error.get_name() == "ArgumentMismatch")

@@ -29,7 +29,7 @@ StreamInfo to_public(proto::StreamInfo&& from) {
   info.client_count = from.client_count;
   for (proto::ClientInfo& client : from.clients) {
     info.clients.push_back({client.pid, client.uid, std::move(client.name), client.leases_held,
-                            client.drops_caused, client.leases_broken});
+                            client.drops_caused, client.leases_broken, client.confirmations_asked});
   }
   return info;
 }
@@ -42,7 +42,7 @@ Connection& Connection::operator=(Connection&&) noexcept = default;
 Connection::~Connection() = default;
 
 Connection Connection::connect(const std::string& socket_path, const std::string& client_name) {
-  const std::string path = socket_path.empty() ? proto::default_socket_path() : socket_path;
+  const std::string path = socket_path.empty() ? proto::find_socket_path() : socket_path;
   return Connection(internal::value_or_raise(internal::ConnectionCore::connect(path, client_name)));
 }
 

@@ -48,6 +48,10 @@ class EpochMapping {
   ConnectionCore& connection() const { return *connection_; }
   int wake_pipe() const { return wake_pipe_.get(); }
 
+  // Any thread. Asks the daemon to confirm the newest frame at this moment, which is now at the latest, or to
+  // publish a newer one.
+  proto::Status ask_confirmation(uint64_t at_ns);
+
   // Any thread. A lease word that nobody else in this process uses, or nothing if all are taken.
   std::optional<uint32_t> take_lease_index();
   void return_lease_index(uint32_t index);
@@ -55,6 +59,7 @@ class EpochMapping {
   // marks stand for is done; its index comes back after that, by itself. After an error nothing has happened.
   proto::Status return_lease_index_after(std::optional<void*> stream,
                                          std::vector<std::unique_ptr<StreamMark>> marks, uint32_t index);
+  uint32_t leases_taken() const;
   // True while every lease is taken and one at least is on its way back.
   bool awaits_lease();
 

@@ -135,6 +135,15 @@ EpochMapping::~EpochMapping() {
   if (lease_page_) munmap(lease_page_, proto::kLeaseBytes);
 }
 
+proto::Status EpochMapping::ask_confirmation(uint64_t at_ns) {
+  auto answer = connection_->request(proto::ConfirmRequest{stream_id_, at_ns});
+  if (!answer) return answer.error();
+  if (!std::holds_alternative<proto::ConfirmReply>(answer->body)) {
+    return broken_daemon("it answered something else");
+  }
+  return proto::Ok{};
+}
+
 std::optional<uint32_t> EpochMapping::take_lease_index() {
   take_back_leases();
   uint32_t taken = leases_taken_.load(std::memory_order_relaxed);
@@ -157,6 +166,10 @@ proto::Status EpochMapping::return_lease_index_after(std::optional<void*> stream
   if (auto begun = pixels_->release_after(stream, marks, word); !begun) return begun;
   leases_awaited_.fetch_or(1u << index, std::memory_order_release);
   return proto::Ok{};
+}
+
+uint32_t EpochMapping::leases_taken() const {
+  return static_cast<uint32_t>(std::popcount(leases_taken_.load(std::memory_order_relaxed)));
 }
 
 bool EpochMapping::awaits_lease() {

@@ -114,6 +114,10 @@ uint64_t Frame::published_ns() const noexcept {
   return state_ ? state_->published_ns : 0;
 }
 
+uint64_t Frame::confirmed_ns() const noexcept {
+  return state_ ? state_->confirmed_ns : 0;
+}
+
 const std::vector<Rect>& Frame::damage() const noexcept {
   static const std::vector<Rect> none;
   return state_ ? state_->damage : none;

@@ -32,6 +32,7 @@ struct FrameState {
   uint64_t capture_ns = 0;
   uint64_t capture_done_ns = 0;
   uint64_t published_ns = 0;
+  uint64_t confirmed_ns = 0;
   std::vector<Rect> damage;
   std::vector<std::unique_ptr<StreamMark>> marks;  // of hold_until()
 

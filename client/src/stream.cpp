@@ -38,8 +38,17 @@ std::optional<Frame> Stream::latest(std::chrono::nanoseconds timeout,
   return core_->latest(deadline_after(timeout), on_signal);
 }
 
+std::optional<Frame> Stream::find(uint64_t sequence) {
+  return core_->find(sequence);
+}
+
 bool Stream::is_current() const noexcept {
   return core_->is_current();
+}
+
+std::optional<Frame> Stream::wait_until(uint64_t capture_ns, std::chrono::nanoseconds timeout,
+                                        const std::function<bool()>& on_signal) {
+  return core_->wait_until(capture_ns, deadline_after(timeout), on_signal);
 }
 
 uint64_t Stream::missed() const noexcept {
@@ -57,6 +66,9 @@ PixelFormat Stream::format() const {
 Memory Stream::memory() const {
   return static_cast<Memory>(core_->info().memory);
 }
+uint32_t Stream::leases_held() const {
+  return core_->leases_held();
+}
 uint64_t Stream::epoch() const {
   return core_->info().epoch;
 }
@@ -67,7 +79,7 @@ const OpenOptions& Stream::options() const noexcept {
   return core_->options();
 }
 
-int Stream::wake_fd() const {
+int Stream::wake_fd() {
   return core_->wake_fd();
 }
 void Stream::arm() {

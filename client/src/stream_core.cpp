@@ -1,7 +1,5 @@
 #include "client/src/stream_core.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
 #include <string>
@@ -29,9 +27,9 @@ constexpr uint64_t kLeasePollNs = 100'000;
 // A signal that comes just before the sleep interrupts nothing.
 constexpr uint64_t kSignalPollNs = 1'000'000'000;
 
-proto::OpenRequest make_request(const OpenOptions& options) {
+proto::OpenRequest make_request(const OpenOptions& options, bool wake_pipe) {
   return {options.source, static_cast<proto::MemoryKind>(options.memory),
-          static_cast<uint16_t>(options.max_leases), options.max_fps, options.wake_fd};
+          static_cast<uint16_t>(options.max_leases), options.max_fps, wake_pipe};
 }
 
 StreamState state_of(const EpochMapping& mapping) {
@@ -60,12 +58,34 @@ void check_options(const OpenOptions& options) {
 StreamCore::StreamCore(std::shared_ptr<ConnectionCore> connection, const OpenOptions& options)
     : connection_(std::move(connection)),
       options_((check_options(options), options)),
-      interval_ns_(options.max_fps > 0 ? static_cast<uint64_t>(1e9 / options.max_fps) : 0),
-      mapping_(open_epoch()) {}
+      interval_ns_(options.max_fps > 0 ? static_cast<uint64_t>(1e9 / options.max_fps) : 0) {
+  if (options_.wake_fd) wake_set_ = value_or_raise(WakeSet::make());
+  attach(open_epoch());
+}
 
 std::shared_ptr<EpochMapping> StreamCore::open_epoch() const {
-  return value_or_raise(
-      EpochMapping::open(connection_, make_request(options_), {options_.device, options_.writable}));
+  return value_or_raise(EpochMapping::open(connection_, make_request(options_, wake_set_.has_value()),
+                                           {options_.device, options_.writable}));
+}
+
+void StreamCore::attach(std::shared_ptr<EpochMapping> mapping) {
+  if (wake_set_) {
+    value_or_raise(wake_set_->watch(mapping->wake_pipe()));
+    // Whoever armed the epoch before is about to look at this one.
+    if (mapping_) mapping->lease_page().armed.store(1, std::memory_order_seq_cst);
+  }
+  std::erase_if(earlier_, [](const auto& one) { return one.expired(); });
+  if (mapping_) earlier_.push_back(mapping_);
+  mapping_ = std::move(mapping);
+}
+
+uint32_t StreamCore::leases_held() const {
+  std::lock_guard lock(mutex_);
+  uint32_t count = mapping_ ? mapping_->leases_taken() : 0;
+  for (const auto& one : earlier_) {
+    if (const auto mapping = one.lock()) count += mapping->leases_taken();
+  }
+  return count;
 }
 
 std::shared_ptr<EpochMapping> StreamCore::mapping() const {
@@ -75,11 +95,16 @@ std::shared_ptr<EpochMapping> StreamCore::mapping() const {
 }
 
 std::optional<Frame> StreamCore::next(uint64_t deadline_ns, const OnSignal& on_signal, uint64_t spin_ns) {
-  return wait_for(Want::kNext, deadline_ns, on_signal, spin_ns);
+  return wait_for({.unseen = true, .spin_ns = spin_ns}, deadline_ns, on_signal);
 }
 
 std::optional<Frame> StreamCore::latest(uint64_t deadline_ns, const OnSignal& on_signal) {
-  return wait_for(Want::kLatest, deadline_ns, on_signal, 0);
+  return wait_for({}, deadline_ns, on_signal);
+}
+
+std::optional<Frame> StreamCore::wait_until(uint64_t capture_ns, uint64_t deadline_ns,
+                                            const OnSignal& on_signal) {
+  return wait_for({.confirmed_ns = capture_ns}, deadline_ns, on_signal);
 }
 
 void StreamCore::check_usable() const {
@@ -89,10 +114,10 @@ void StreamCore::check_usable() const {
   if (closed_.load()) throw Error(ErrorCode::disconnected, "the stream was closed");
 }
 
-std::optional<Frame> StreamCore::wait_for(Want want, uint64_t deadline_ns, const OnSignal& on_signal,
-                                          uint64_t spin_ns) {
+std::optional<Frame> StreamCore::wait_for(const Want& want, uint64_t deadline_ns, const OnSignal& on_signal) {
   check_usable();
-  const uint64_t spin_end_ns = spin_ns > 0 ? now_ns() + spin_ns : 0;
+  const uint64_t spin_end_ns = want.spin_ns > 0 ? now_ns() + want.spin_ns : 0;
+  std::shared_ptr<EpochMapping> asked;  // whose daemon knows what is wanted
   for (;;) {
     if (auto frame = take(want)) return frame;
     const uint64_t now = now_ns();
@@ -108,7 +133,14 @@ std::optional<Frame> StreamCore::wait_for(Want want, uint64_t deadline_ns, const
     page.waiting.store(1, std::memory_order_seq_cst);
     if (auto frame = take(want)) return frame;
     uint64_t until_ns = deadline_ns;
-    if (want == Want::kNext && interval_ns_ > 0) {
+    if (now < want.confirmed_ns) {
+      until_ns = std::min(until_ns, want.confirmed_ns);
+    } else if (want.confirmed_ns > 0 && asked != mapping) {
+      value_or_raise(mapping->ask_confirmation(want.confirmed_ns));
+      asked = mapping;
+      continue;
+    }
+    if (want.unseen && interval_ns_ > 0) {
       // A frame that is there but not due yet is looked at again when it is.
       std::lock_guard lock(mutex_);
       const FrameRef newest = FrameRef::unpack(mapping->control().latest.load(std::memory_order_seq_cst));
@@ -147,7 +179,7 @@ bool StreamCore::sleep_on(EpochMapping& mapping, uint32_t word, uint64_t deadlin
   return woken == Woken::kWoken || !on_signal || on_signal();
 }
 
-std::optional<Frame> StreamCore::take(Want want) {
+std::optional<Frame> StreamCore::take(const Want& want) {
   std::lock_guard lock(mutex_);
   uint64_t gone = 0;  // frames up to this one cannot be had any more
   for (;;) {
@@ -159,11 +191,11 @@ std::optional<Frame> StreamCore::take(Want want) {
     const StreamState state = state_of(*mapping_);
     // In order, what the old epoch still holds comes before the new one; the newest frame is never an old
     // epoch's.
-    const bool drain = want == Want::kNext && options_.mode == Mode::every;
-    const FrameRef chosen = state == StreamState::kLive || state == StreamState::kStale || drain
-                                ? choose(want, gone, now_ns())
-                                : FrameRef{};
-    if (!chosen) {
+    const bool drain = want.unseen && options_.mode == Mode::every;
+    const proto::Newest chosen = state == StreamState::kLive || state == StreamState::kStale || drain
+                                     ? choose(want, gone, now_ns())
+                                     : proto::Newest{};
+    if (!chosen.frame) {
       if (state == StreamState::kLive || state == StreamState::kStale) return std::nullopt;
       follow_or_raise();
       continue;
@@ -171,48 +203,47 @@ std::optional<Frame> StreamCore::take(Want want) {
     const auto lease_index = mapping_->take_lease_index();
     if (!lease_index) {
       if (mapping_->awaits_lease()) return std::nullopt;
-      throw Error(ErrorCode::lease_limit,
-                  "all " + std::to_string(options_.max_leases) + " leases of this stream are held",
-                  "release a frame first, or open the stream with more max_leases");
+      raise_lease_limit();
     }
     auto frame = lease(chosen, *lease_index);
     if (!frame) {
-      gone = chosen.sequence;
+      gone = chosen.frame.sequence;
       continue;
     }
-    if (want == Want::kNext || options_.mode == Mode::latest) {
+    if (want.unseen || options_.mode == Mode::latest) {
+      const uint64_t sequence = frame->sequence();
       // Pacing passes frames over in order: those were not missed.
       const bool counted =
-          want == Want::kNext && last_sequence_ != 0 && (options_.mode == Mode::latest || interval_ns_ == 0);
-      if (counted) missed_.fetch_add(chosen.sequence - last_sequence_ - 1, std::memory_order_relaxed);
-      last_sequence_ = std::max(last_sequence_, chosen.sequence);
+          want.unseen && last_sequence_ != 0 && (options_.mode == Mode::latest || interval_ns_ == 0);
+      if (counted) missed_.fetch_add(sequence - last_sequence_ - 1, std::memory_order_relaxed);
+      last_sequence_ = std::max(last_sequence_, sequence);
       last_capture_ns_ = frame->capture_ns();
     }
     return frame;
   }
 }
 
-FrameRef StreamCore::choose(Want want, uint64_t gone, uint64_t now) const {
+proto::Newest StreamCore::choose(const Want& want, uint64_t gone, uint64_t now) const {
   const uint32_t slot_count = mapping_->info().slot_count;
-  const FrameRef newest = FrameRef::unpack(mapping_->control().latest.load(std::memory_order_seq_cst));
-  if (newest.slot >= slot_count || newest.sequence <= gone) return {};
-  if (want == Want::kLatest) return newest;
-  if (newest.sequence <= last_sequence_) return {};
+  const proto::Newest newest = proto::newest(mapping_->control());
+  if (newest.frame.slot >= slot_count || newest.frame.sequence <= gone) return {};
+  if (!want.unseen) return newest.confirmed_ns >= want.confirmed_ns ? newest : proto::Newest{};
+  if (newest.frame.sequence <= last_sequence_) return {};
   const uint64_t due_ns = last_capture_ns_ + interval_ns_;
   if (interval_ns_ > 0 && now < due_ns) return {};
   if (options_.mode == Mode::latest || last_sequence_ == 0) return newest;
   FrameRef frame = proto::oldest_since(&mapping_->control(), slot_count, std::max(last_sequence_, gone) + 1);
-  if (!frame || frame.sequence > newest.sequence) return newest;
   // Paced: frames closer than the interval are passed over, but never the newest.
-  while (interval_ns_ > 0 && frame.sequence < newest.sequence &&
+  while (frame && interval_ns_ > 0 && frame.sequence < newest.frame.sequence &&
          mapping_->slot(frame.slot).capture_requested_ns.load(std::memory_order_relaxed) < due_ns) {
     frame = proto::oldest_since(&mapping_->control(), slot_count, frame.sequence + 1);
-    if (!frame) return newest;
   }
-  return frame;
+  if (!frame || frame.sequence >= newest.frame.sequence) return newest;
+  return {frame, 0};
 }
 
-std::optional<Frame> StreamCore::lease(FrameRef frame, uint32_t lease_index) const {
+std::optional<Frame> StreamCore::lease(const proto::Newest& chosen, uint32_t lease_index) const {
+  const FrameRef frame = chosen.frame;
   const proto::SlotHeader& slot = mapping_->slot(frame.slot);
   std::atomic<uint64_t>& word = mapping_->lease_page().leases[lease_index];
   Acquire outcome = Acquire::kMarked;
@@ -228,6 +259,7 @@ std::optional<Frame> StreamCore::lease(FrameRef frame, uint32_t lease_index) con
   state->capture_ns = slot.capture_requested_ns.load(relaxed);
   state->capture_done_ns = slot.capture_done_ns.load(relaxed);
   state->published_ns = slot.published_ns.load(relaxed);
+  state->confirmed_ns = std::max(state->capture_ns, chosen.confirmed_ns);
   const uint32_t count = std::min(slot.damage_count.load(relaxed), proto::kMaxDamageRects);
   state->damage.reserve(count);
   for (uint32_t i = 0; i < count; ++i) {
@@ -238,9 +270,26 @@ std::optional<Frame> StreamCore::lease(FrameRef frame, uint32_t lease_index) con
   return Frame(std::move(state));
 }
 
+std::optional<Frame> StreamCore::find(uint64_t sequence) {
+  check_usable();
+  std::lock_guard lock(mutex_);
+  check_usable();
+  const FrameRef frame = proto::oldest_since(&mapping_->control(), mapping_->info().slot_count, sequence);
+  if (!frame || frame.sequence != sequence) return std::nullopt;
+  const auto lease_index = mapping_->take_lease_index();
+  if (!lease_index) raise_lease_limit();
+  return lease({frame, 0}, *lease_index);
+}
+
+void StreamCore::raise_lease_limit() const {
+  throw Error(ErrorCode::lease_limit,
+              "all " + std::to_string(options_.max_leases) + " leases of this stream are held",
+              "release a frame first, or open the stream with more max_leases");
+}
+
 void StreamCore::follow_or_raise() {
   if (state_of(*mapping_) == StreamState::kSuperseded) {
-    mapping_ = open_epoch();
+    attach(open_epoch());
     return;
   }
   const char* text = mapping_->control().end_text;
@@ -254,9 +303,10 @@ void StreamCore::reopen() {
   std::shared_ptr<EpochMapping> old;
   {
     std::lock_guard lock(mutex_);
-    old = std::exchange(mapping_, open_epoch());
+    old = mapping_;
+    attach(open_epoch());
   }
-  wake_sleepers(*old);
+  if (old) wake_sleepers(*old);
 }
 
 bool StreamCore::is_current() const {
@@ -270,28 +320,45 @@ void StreamCore::close() noexcept {
   {
     std::lock_guard lock(mutex_);
     mapping.swap(mapping_);
+    if (wake_set_) wake_set_->close();
   }
   if (mapping) wake_sleepers(*mapping);
 }
 
-std::shared_ptr<EpochMapping> StreamCore::wakeable() const {
+int StreamCore::wake_fd() {
   check_usable();
-  if (!options_.wake_fd) throw Error(ErrorCode::invalid_argument, "the stream was opened without wake_fd");
-  return mapping();
-}
-
-int StreamCore::wake_fd() const {
-  return wakeable()->wake_pipe();
-}
-
-void StreamCore::arm() {
-  wakeable()->lease_page().armed.store(1, std::memory_order_seq_cst);
-}
-
-void StreamCore::drain() {
-  char bytes[256];
-  while (read(wake_fd(), bytes, sizeof bytes) > 0) {
+  std::lock_guard lock(mutex_);
+  check_usable();
+  if (!wake_set_) {
+    wake_set_ = value_or_raise(WakeSet::make());
+    try {
+      attach(open_epoch());
+    } catch (const Error&) {
+      wake_set_.reset();
+      throw;
+    }
   }
+  return wake_set_->fd();
+}
+
+void StreamCore::check_wakeable() const {
+  check_usable();
+  if (wake_set_) return;
+  throw Error(ErrorCode::invalid_argument, "this stream has no descriptor yet", "ask for wake_fd() first");
+}
+
+void StreamCore::arm() const {
+  check_usable();
+  std::lock_guard lock(mutex_);
+  check_wakeable();
+  mapping_->lease_page().armed.store(1, std::memory_order_seq_cst);
+}
+
+void StreamCore::drain() const {
+  check_usable();
+  std::lock_guard lock(mutex_);
+  check_wakeable();
+  wake_set_->drain();
 }
 
 }  // namespace framering::internal

@@ -7,11 +7,14 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 #include "client/src/connection_core.h"
 #include "client/src/epoch_mapping.h"
+#include "client/src/wake_set.h"
 #include "framering/frame.h"
 #include "framering/types.h"
+#include "proto/lease.h"
 #include "proto/shm_layout.h"
 
 namespace framering::internal {
@@ -26,30 +29,41 @@ class StreamCore {
 
   std::optional<Frame> next(uint64_t deadline_ns, const OnSignal& on_signal, uint64_t spin_ns);
   std::optional<Frame> latest(uint64_t deadline_ns, const OnSignal& on_signal);
+  std::optional<Frame> find(uint64_t sequence);
+  std::optional<Frame> wait_until(uint64_t capture_ns, uint64_t deadline_ns, const OnSignal& on_signal);
   void reopen();
   bool is_current() const;
   void close() noexcept;
 
-  void arm();
-  void drain();
-  int wake_fd() const;
+  int wake_fd();
+  void arm() const;
+  void drain() const;
 
   uint64_t missed() const { return missed_.load(std::memory_order_relaxed); }
   const OpenOptions& options() const { return options_; }
   EpochInfo info() const { return mapping()->info(); }
+  uint32_t leases_held() const;
 
  private:
-  enum class Want { kNext, kLatest };
+  // What a call may return: a frame that next() has not returned yet, or the newest one that is confirmed at
+  // this moment.
+  struct Want {
+    bool unseen = false;
+    uint64_t confirmed_ns = 0;
+    uint64_t spin_ns = 0;
+  };
 
   std::shared_ptr<EpochMapping> mapping() const;
-  std::shared_ptr<EpochMapping> wakeable() const;  // throws without OpenOptions::wake_fd
   std::shared_ptr<EpochMapping> open_epoch() const;
-  std::optional<Frame> wait_for(Want want, uint64_t deadline_ns, const OnSignal& on_signal, uint64_t spin_ns);
+  void attach(std::shared_ptr<EpochMapping> mapping);  // locked
+  void check_wakeable() const;                         // locked; throws without wake_fd()
+  std::optional<Frame> wait_for(const Want& want, uint64_t deadline_ns, const OnSignal& on_signal);
   // What is there now, or nothing; follows a superseded epoch. Throws what ends the waiting.
-  std::optional<Frame> take(Want want);
-  std::optional<Frame> lease(proto::FrameRef frame, uint32_t lease_index) const;
+  std::optional<Frame> take(const Want& want);
+  std::optional<Frame> lease(const proto::Newest& chosen, uint32_t lease_index) const;
   // The frame to take, newer than `gone`; none if there is none yet.
-  proto::FrameRef choose(Want want, uint64_t gone, uint64_t now) const;
+  proto::Newest choose(const Want& want, uint64_t gone, uint64_t now) const;
+  [[noreturn]] void raise_lease_limit() const;
   void follow_or_raise();
   // Returns when take() may find something, or then.
   void watch(const EpochMapping& mapping, uint64_t until_ns) const;
@@ -64,8 +78,10 @@ class StreamCore {
   std::atomic<uint64_t> missed_{0};
 
   mutable std::mutex mutex_;
-  std::shared_ptr<EpochMapping> mapping_;  // null once closed
-  uint64_t last_sequence_ = 0;             // the newest frame that next() has returned
+  std::shared_ptr<EpochMapping> mapping_;             // null once closed
+  std::vector<std::weak_ptr<EpochMapping>> earlier_;  // whose frames may still be held
+  std::optional<WakeSet> wake_set_;                   // with OpenOptions::wake_fd, or since wake_fd()
+  uint64_t last_sequence_ = 0;                        // the newest frame that next() has returned
   uint64_t last_capture_ns_ = 0;
 };
 

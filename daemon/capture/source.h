@@ -39,6 +39,10 @@ class Source {
   // clients read.
   virtual proto::Result<SourceEvents> poll() = 0;
 
+  // Returns once the next poll() tells of all that had changed before the call: one round trip to the server
+  // that tells of changes. kUnavailable when the source is gone.
+  virtual proto::Status sync() { return proto::Ok{}; }
+
   enum class Request {
     kChanged,  // what changed since this surface was last written; nothing changed at all: damage comes back
                // empty

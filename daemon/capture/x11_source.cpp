@@ -32,6 +32,7 @@ class X11Source final : public Source, private X11Listener {
   Status bind(const Geometry& geometry, std::span<const Surface> surfaces) override;
   int event_fd() const override { return caller_.bell().fd(); }
   Result<SourceEvents> poll() override;
+  Status sync() override;
   Result<CaptureInfo> capture(size_t surface, Request request) override;
   // Drawing that bypasses the server's damage, such as a GPU's own, is seen by whole frames only.
   bool wants_safety_frames() const override { return true; }
@@ -140,6 +141,15 @@ Result<SourceEvents> X11Source::poll() {
   caller_.bell().clear();
   if (caller_.has_ended()) return caller_.ended();
   return SourceEvents{.changed = drawn_.exchange(false), .geometry = screen_changed()};
+}
+
+// One pixel is asked for, and not less: looking at the root makes the server bring what was drawn to
+// redirected windows onto it, which damages it, before the reply.
+Status X11Source::sync() {
+  const auto reply = caller_.reply<xcb_get_image_reply_t>(
+      xcb_get_image(caller_.xcb(), XCB_IMAGE_FORMAT_Z_PIXMAP, caller_.connection().root(), 0, 0, 1, 1, ~0u));
+  if (!reply) return reply.error();
+  return Ok{};
 }
 
 Result<CaptureInfo> X11Source::capture(size_t surface, Request request) {

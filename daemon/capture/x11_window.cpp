@@ -37,6 +37,7 @@ class X11Window final : public Source, private X11Listener {
   Status bind(const Geometry& geometry, std::span<const Surface> surfaces) override;
   int event_fd() const override { return caller_.bell().fd(); }
   Result<SourceEvents> poll() override;
+  Status sync() override;
   Result<CaptureInfo> capture(size_t surface, Request request) override;
   bool wants_safety_frames() const override { return true; }
   void interrupt() override { caller_.interrupt(); }
@@ -198,6 +199,13 @@ Result<SourceEvents> X11Window::poll() {
   return SourceEvents{.changed = std::exchange(heard_.drawn, false),
                       .geometry = heard_.renewed || heard_.focus,
                       .stale = heard_.hidden || heard_.destroyed};
+}
+
+// A round trip: damage of the window itself comes before the reply.
+Status X11Window::sync() {
+  const auto reply = caller_.reply<xcb_get_input_focus_reply_t>(xcb_get_input_focus(caller_.xcb()));
+  if (!reply) return reply.error();
+  return Ok{};
 }
 
 Result<CaptureInfo> X11Window::capture(size_t surface, Request request) {

@@ -407,7 +407,92 @@ def tensor(bench: Bench) -> list[Row]:
     ]
 
 
-BENCHES = {f.__name__: f for f in (capture, latest, sharing, static, publish, age, hostile, killed, tensor)}
+def beside_mss(bench: Bench, env: dict[str, str], *arguments: object) -> dict[str, Any]:
+    script = pathlib.Path(__file__).with_name("bench_mss.py")
+    output = subprocess.run(
+        [sys.executable, script, *map(str, arguments)],
+        env={**os.environ, **env},
+        check=True,
+        capture_output=True,
+    )
+    times: dict[str, Any] = json.loads(output.stdout)
+    return times
+
+
+def grab(bench: Bench) -> list[Row]:
+    """A Python program that grabs a 4K monitor with framering.mss, over the same with mss."""
+    rows = []
+    for what, changed, target in (
+        ("the whole screen changes", "3840x2160", 1.5),
+        ("1 % changes", "384x216", 50),
+    ):
+        # Without a cap, since the real mss has none either.
+        with bench.xvfb("3840x2160") as (display, _), bench.daemon(display, "--max-fps", "0") as (env, _):
+            drawer = [bench.program("bench_drawer"), f"{changed}+0+0", "60", str(20 * bench.seconds)]
+            with bench.process(*drawer, env=env, stdout=subprocess.DEVNULL):
+                times = beside_mss(bench, env, "grab", bench.seconds)
+        ratio = times["mss"]["p50_ms"] / times["framering"]["p50_ms"]
+        copied = times["mss"]["p50_ms"] / times["framering_bgra"]["p50_ms"]
+        figure = f"{ratio:.1f} x faster ({times['framering']['p50_ms']:.2f} ms; with .bgra {copied:.1f} x)"
+        rows.append(
+            Row(
+                f"framering.mss grab() at 4K60 over mss, {what}",
+                figure,
+                f">= {target:g} x",
+                ratio >= target,
+                times,
+            )
+        )
+    with bench.xvfb("3840x2160") as (display, _), bench.daemon(display, "--max-fps", "0") as (env, _):
+        drawer = [bench.program("bench_drawer"), "384x216+0+0", "60", str(20 * bench.seconds)]
+        with bench.process(*drawer, env=env, stdout=subprocess.DEVNULL):
+            sides = {
+                side: beside_mss(bench, env, "many", bench.seconds, side, 4) for side in ("mss", "framering")
+            }
+    ratio = sides["framering"]["grabs_per_s"] / sides["mss"]["grabs_per_s"]
+    figure = f"{ratio:.1f} x ({sides['framering']['grabs_per_s']:.0f} a second)"
+    rows.append(
+        Row(
+            "4 processes grab() at 4K, 1 % changes, all together over mss",
+            figure,
+            ">= 4 x",
+            ratio >= 4,
+            sides,
+        )
+    )
+    return rows
+
+
+def python(bench: Bench) -> list[Row]:
+    """What conversions and asyncio cost a Python program."""
+    with bench.xvfb("3840x2160") as (display, _), bench.daemon(display) as (env, _):
+        arrays = beside_mss(bench, env, "arrays")
+        drawer = [bench.program("bench_drawer"), "256x128+16+16", "60", str(20 * bench.seconds)]
+        with bench.process(*drawer, env=env, stdout=subprocess.DEVNULL):
+            wakes = beside_mss(bench, env, "wake", bench.seconds)
+    ratio = arrays["numpy"]["p50_ms"] / arrays["to_numpy"]["p50_ms"]
+    cost = wakes["next_async"]["p50_ms"] / wakes["next"]["p50_ms"]
+    return [
+        Row(
+            'to_numpy(channels="RGB") at 4K over a[..., 2::-1].copy()',
+            f"{ratio:.1f} x faster ({arrays['to_numpy']['p50_ms']:.1f} ms)",
+            ">= 3 x",
+            ratio >= 3,
+            arrays,
+        ),
+        Row(
+            "asyncio: published to returned, next_async() over next()",
+            f"{cost:.2f} ({wakes['next_async']['p50_ms'] * 1e3:.0f} us)",
+            "<= 1.5",
+            cost <= 1.5,
+            wakes,
+        ),
+    ]
+
+
+BENCHES = {
+    f.__name__: f for f in (capture, latest, sharing, static, publish, age, hostile, killed, tensor, grab, python)
+}
 
 
 def main() -> int:

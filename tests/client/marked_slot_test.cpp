@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 class MarkedSlotTest : public daemon::ServerTest {
  protected:
   MarkedSlotTest() {
-    add_stream("stopped").set_epoch(epoch_);
+    add_stream("test:64x32@0.01").set_epoch(epoch_);
     start();
     io_thread_ = std::thread([this] { io_.run(); });
   }
@@ -42,7 +42,7 @@ class MarkedSlotTest : public daemon::ServerTest {
 
 TEST_F(MarkedSlotTest, AReaderInOrderGoesOnAfterIt) {
   Connection connection = Connection::connect(path_);
-  Stream stream = connection.open({.source = "stopped", .mode = Mode::every});
+  Stream stream = connection.open({.source = "test:64x32@0.01", .mode = Mode::every});
   publish();
   EXPECT_EQ(stream.next(10s)->sequence(), 1u);
   mark(publish());
@@ -54,7 +54,7 @@ TEST_F(MarkedSlotTest, AReaderInOrderGoesOnAfterIt) {
 TEST_F(MarkedSlotTest, NoCallOutlastsItsTimeout) {
   Connection connection = Connection::connect(path_);
   for (const Mode mode : {Mode::latest, Mode::every}) {
-    Stream stream = connection.open({.source = "stopped", .mode = mode});
+    Stream stream = connection.open({.source = "test:64x32@0.01", .mode = mode});
     mark(publish());
     EXPECT_FALSE(stream.next(20ms));
     EXPECT_FALSE(stream.latest(20ms));

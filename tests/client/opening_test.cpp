@@ -49,7 +49,7 @@ TEST_F(OpeningTest, AListTellsTheStreamsAndWhoReadsThem) {
 }
 
 TEST_F(OpeningTest, WhatIsNotThereIsRefusedAndNotReplaced) {
-  EXPECT_EQ(error_of([&] { connection_.open({.source = "window:none"}); }), ErrorCode::not_found);
+  EXPECT_EQ(error_of([&] { connection_.open({.source = "nothing"}); }), ErrorCode::invalid_argument);
   EXPECT_EQ(error_of([&] { open_moving({.memory = Memory::cuda}); }), ErrorCode::memory_unavailable);
   EXPECT_TRUE(open_moving({.memory = Memory::host}).next(kLong)) << "and the connection is as good as before";
 }

@@ -3,7 +3,9 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <atomic>
+#include <span>
 #include <thread>
 
 #include "tests/client/client_fixture.h"
@@ -202,6 +204,21 @@ TEST_F(SignalTest, TheLibrarysOwnThreadTakesNoSignal) {
   const timespec none{};
   EXPECT_EQ(sigtimedwait(&all, nullptr, &none), SIGUSR1) << "it was delivered elsewhere";
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+TEST_F(ReadingTest, AFrameIsFoundByItsSequenceWhileItsSlotKeepsIt) {
+  Stream stream = open_moving();
+  Stream other = open_moving();
+  const auto frame = stream.next(kLong);
+  const auto same = other.find(frame->sequence());
+  ASSERT_TRUE(same);
+  EXPECT_EQ(same->sequence(), frame->sequence());
+  EXPECT_TRUE(std::ranges::equal(std::span(same->data(), same->size_bytes()),
+                                 std::span(frame->data(), frame->size_bytes())));
+  EXPECT_FALSE(other.find(frame->sequence() + 1'000'000)) << "not there yet";
+  let_pass(frame->sequence(), 40);
+  EXPECT_FALSE(other.find(frame->sequence() + 1)) << "overwritten";
+  EXPECT_TRUE(other.find(frame->sequence())) << "still leased";
 }
 
 }  // namespace

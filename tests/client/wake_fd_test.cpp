@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "tests/client/client_fixture.h"
 
@@ -84,11 +85,30 @@ TEST_F(WakeFdTest, TheDaemonsDeathIsReadable) {
   }));
 }
 
-TEST_F(WakeFdTest, AStreamThatWasOpenedWithoutHasNone) {
+TEST_F(WakeFdTest, ClosingInAnotherThreadIsReadable) {
+  Stream still = open_still({.wake_fd = true});
+  const auto frame = still.latest(kLong);  // keeps the epoch mapped
+  still.arm();
+  EXPECT_FALSE(readable(still.wake_fd(), 0ms));
+  const int fd = still.wake_fd();
+  std::thread closing([&] { still.close(); });
+  EXPECT_TRUE(readable(fd, kLong));
+  closing.join();
+  EXPECT_EQ(error_of([&] { still.next(0ns); }), ErrorCode::disconnected);
+}
+
+TEST_F(WakeFdTest, AStreamThatWasOpenedWithoutGetsOneWhenItIsAskedFor) {
   Stream stream = open_moving();
-  EXPECT_EQ(error_of([&] { stream.wake_fd(); }), ErrorCode::invalid_argument);
   EXPECT_EQ(error_of([&] { stream.arm(); }), ErrorCode::invalid_argument);
   EXPECT_EQ(error_of([&] { stream.drain(); }), ErrorCode::invalid_argument);
+  const auto before = stream.next(kLong);
+  const int fd = stream.wake_fd();
+  EXPECT_EQ(stream.wake_fd(), fd);
+  stream.arm();
+  EXPECT_TRUE(readable(fd, kLong));
+  stream.drain();
+  EXPECT_TRUE(before->valid());
+  EXPECT_GT(stream.next(kLong)->sequence(), before->sequence());
 }
 
 }  // namespace

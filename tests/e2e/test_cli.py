@@ -55,6 +55,7 @@ def test_list_as_json_has_every_field(socket: Path) -> None:
             "leases_held": 1,
             "drops_caused": 0,
             "leases_broken": 0,
+            "confirmations_asked": 0,
         }
         assert still == {
             "source": STILL,
@@ -244,7 +245,7 @@ def test_1_where_standard_output_cannot_be_written(socket: Path, arguments: list
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "a command is missing: list, grab, watch or completion"),
+        ([], "a command is missing: list, grab, watch, mss or completion"),
         (["snap"], "there is no command or option snap"),
         (["--verbose"], "there is no command or option --verbose"),
         (["--socket"], "--socket takes one value"),

@@ -123,7 +123,7 @@ def fish(socket: Path, line: str) -> list[str]:
 
 def test_fish_completes_commands_options_values_and_live_sources(socket: Path) -> None:
     needs("fish")
-    assert fish(socket, "framering ") == ["completion", "grab", "list", "watch"]
+    assert fish(socket, "framering ") == ["completion", "grab", "list", "mss", "watch"]
     assert fish(socket, "framering gr") == ["grab"]
     assert fish(socket, "framering grab --") == ["--help", "--json", "--output", "--socket", "--timeout"]
     assert fish(socket, "framering watch --mode ") == ["every", "latest"]
@@ -144,7 +144,7 @@ def test_a_script_is_right_for_its_shell(tmp_path: Path, shell: str) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_script_names_every_option_of_the_help(shell: str) -> None:
     script = run("framering", "completion", shell).stdout
-    for name in ("list", "grab", "watch", "completion"):
+    for name in ("list", "grab", "watch", "mss", "completion"):
         options = re.findall(r"--([a-z]+)", run("framering", name, "--help").stdout.split("Examples:")[0])
         for option in options:
             assert re.search(rf"(--|-l ){option}\b", script), f"{name} --{option}"

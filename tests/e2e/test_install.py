@@ -20,6 +20,7 @@ COMPLETIONS = {
     "zsh": "share/zsh/site-functions/_framering",
     "fish": "share/fish/vendor_completions.d/framering.fish",
 }
+MAN_PAGE = "share/man/man1/framering.1.gz"
 CXX = os.environ.get("CXX", "c++")
 BUILD_S = 600  # one build of the client on a busy machine
 
@@ -99,6 +100,7 @@ def test_every_file_is_where_it_belongs(installed: Installed) -> None:
             for name in ("config", "config-version", "targets", "targets-relwithdebinfo")
         ),
         *COMPLETIONS.values(),
+        MAN_PAGE,
     }
     if installed.shared:
         libraries = {f"lib/libframering.so{version}" for version in ("", ".0.1", ".0.1.0")}
@@ -107,15 +109,20 @@ def test_every_file_is_where_it_belongs(installed: Installed) -> None:
         assert installed.files() >= client | {"lib/libframering.a", "bin/frameringd"}
 
 
-def test_the_components_are_client_and_daemon(static: Installed, tmp_path: Path) -> None:
+def test_the_components_are_library_command_and_daemon(static: Installed, tmp_path: Path) -> None:
     parts = {}
-    for name in ("client", "daemon"):
+    for name in ("library", "command", "daemon"):
         prefix = install(ROOT / "build/release", tmp_path / name, "--component", name)
         parts[name] = Installed(prefix, shared=False).files()
-    assert parts["daemon"] >= {"bin/frameringd"}
-    assert not any("framering/" in name or name.startswith("lib") for name in parts["daemon"])
-    assert "bin/frameringd" not in parts["client"]
-    assert parts["client"] | parts["daemon"] == static.files()
+    assert parts["daemon"] >= {
+        "bin/frameringd",
+        "lib/systemd/system/frameringd.service",
+        "etc/framering.toml",
+    }
+    assert parts["command"] == {"bin/framering", MAN_PAGE, *COMPLETIONS.values()}
+    assert all(name.startswith(("include/", "lib/")) for name in parts["library"])
+    assert parts["library"] | parts["command"] | parts["daemon"] == static.files()
+    assert sum(map(len, parts.values())) == len(static.files()), "each file is in one of them"
 
 
 def test_no_text_names_a_place_of_the_build_or_of_the_installation(installed: Installed) -> None:

@@ -18,6 +18,7 @@
 #include "tests/support/child.h"
 #include "tests/support/daemon_process.h"
 #include "tests/support/raw_client.h"
+#include "tests/support/soon.h"
 
 namespace framering::testing {
 namespace {
@@ -197,6 +198,37 @@ TEST_F(AttackTest, AWakePipeMadeBlockingAndFullDoesNotBlockThePublisher) {
     ASSERT_TRUE(frame);
     sequence = frame->sequence();
   }
+}
+
+TEST_F(AttackTest, AFloodOfWishesForConfirmationIsItsOwnersAndHarmsNobody) {
+  constexpr const char* kStill = "test:160x120@0.01";
+  DaemonProcess daemon({"--source", kStill, "--allow-uid", "65534"});
+  Child attacker = foreigner([&] {
+    RawClient client(daemon.socket());
+    const proto::OpenReply reply = client.open(kStill, 1);
+    for (;;) {
+      const auto now = static_cast<uint64_t>(Clock::now().time_since_epoch() / 1ns);
+      client.ask<proto::ConfirmReply>(proto::ConfirmRequest{reply.stream_id, now});
+    }
+    return 0;
+  });
+  Connection connection = Connection::connect(daemon.socket());
+  Stream stream = connection.open({.source = kStill});
+  ASSERT_TRUE(stream.latest(5s));
+  const auto asked_by_attacker = [&] {
+    for (const ClientInfo& client : connection.list().at(0).clients) {
+      if (client.pid == static_cast<uint32_t>(attacker.pid())) return client.confirmations_asked;
+    }
+    return uint64_t{0};
+  };
+  for (int i = 0; i < 200; ++i) {
+    const auto now = static_cast<uint64_t>(Clock::now().time_since_epoch() / 1ns);
+    const auto frame = stream.wait_until(now, 5s);
+    ASSERT_TRUE(frame);
+    EXPECT_GE(frame->confirmed_ns(), now);
+  }
+  EXPECT_TRUE(soon([&] { return asked_by_attacker() > 1000; }));
+  EXPECT_EQ(connection.list().at(0).captures, 1u);
 }
 
 TEST_F(AttackTest, AnotherUsersProcessIsRefusedByDefault) {

@@ -42,9 +42,9 @@ StreamInfo full_stream() {
   stream.published = 0x2122232425262728;
   stream.dropped = 0x3132333435363738;
   stream.client_count = 0x41424344;
-  stream.clients = {
-      {0x51525354, 0x61626364, "trainer \u00e9", 0x7172, 0x8182838485868788, 0x9192939495969798},
-      {1, 2, "viewer", 3, 4, 5}};
+  stream.clients = {{0x51525354, 0x61626364, "trainer \u00e9", 0x7172, 0x8182838485868788, 0x9192939495969798,
+                     0xa1a2a3a4a5a6a7a8},
+                    {1, 2, "viewer", 3, 4, 5, 6}};
   return stream;
 }
 
@@ -77,6 +77,8 @@ const std::vector<Sample>& samples() {
       {"close_request", {7, CloseRequest{0x51525354}}},
       {"close_reply", {8, CloseReply{}}},
       {"error", {9, Error{ErrorCode::kQuotaExceeded, "too many clients", "close what is not needed"}}},
+      {"confirm_request", {10, ConfirmRequest{0x61626364, 0x7172737475767778}}},
+      {"confirm_reply", {11, ConfirmReply{}}},
   };
   return all;
 }

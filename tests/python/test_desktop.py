@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import framering
@@ -13,23 +11,7 @@ import numpy as np
 import pytest
 import torch
 from c_view import PYBUF_SIMPLE, request_buffer
-
-
-@contextmanager
-def desktop(screen: str, color: str) -> Iterator[str]:
-    """An X server of this size and depth ("640x480x16") that shows one color."""
-    read, write = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", screen, "-nolisten", "tcp", "-noreset"]
-    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
-    try:
-        os.close(write)
-        with os.fdopen(read) as number:
-            display = ":" + number.readline().strip()
-        subprocess.run(["xsetroot", "-display", display, "-solid", color], check=True, timeout=20)
-        yield display
-    finally:
-        server.terminate()
-        server.wait(10)
+from screens import desktop
 
 
 def rgb8(pixels: Any) -> Any:

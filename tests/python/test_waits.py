@@ -57,6 +57,35 @@ def test_every_returns_frames_without_gaps_but_those_it_counts(test_socket: str)
         assert last - first == 200 + stream.missed
 
 
+def test_wait_until_confirms_an_unchanged_frame(still: framering.Stream) -> None:
+    first = still.latest()
+    for _ in range(10):
+        moment = time.monotonic_ns()
+        with still.wait_until() as frame:
+            assert frame.sequence == first.sequence
+            assert frame.capture_ns < moment <= frame.confirmed_ns
+    moment = time.monotonic_ns()
+    assert still.wait_until(moment, timeout=20).confirmed_ns >= moment
+    assert first.confirmed_ns >= first.capture_ns
+
+
+def test_wait_until_gives_a_frame_of_the_moment_or_later(stream: framering.Stream) -> None:
+    for _ in range(50):
+        moment = time.monotonic_ns()
+        with stream.wait_until(moment, timeout=20) as frame:
+            assert frame.confirmed_ns >= moment
+
+
+def test_wait_until_waits_for_the_future_and_no_longer_than_its_timeout(still: framering.Stream) -> None:
+    moment = time.monotonic_ns() + 50_000_000
+    assert still.wait_until(moment, timeout=20).confirmed_ns >= moment
+    assert time.monotonic_ns() >= moment
+    with pytest.raises(TimeoutError):
+        still.wait_until(time.monotonic_ns() + 10**13, timeout=0.05)
+    with pytest.raises(TimeoutError):
+        still.wait_until(timeout=0)  # asks nobody
+
+
 def test_latest_returns_the_same_frame_again(still: framering.Stream) -> None:
     assert still.latest().sequence == still.latest().sequence
 

@@ -289,6 +289,20 @@ TEST_F(PathTest, AListenerThatNeverAcceptsIsUnavailableInTheEnd) {
   expect_refused(path_, ErrorCode::kUnavailable);
 }
 
+// /run/framering may or may not be there on this machine: what must hold is said for both.
+TEST_F(PathTest, AClientLooksForTheUsersDaemonAndThenForThatOfTheSystem) {
+  ASSERT_EQ(unsetenv("FRAMERING_SOCKET"), 0);
+  ASSERT_EQ(setenv("XDG_RUNTIME_DIR", folder_.file("").c_str(), 1), 0);
+  const std::string own = default_socket_path();
+  const bool system_is_there = access("/run/framering/socket", F_OK) == 0;
+  EXPECT_EQ(find_socket_path(), system_is_there ? "/run/framering/socket" : own);
+  ASSERT_EQ(mkdir(folder_.file("framering").c_str(), 0700), 0);
+  listen_at(own);
+  EXPECT_EQ(find_socket_path(), own);
+  ASSERT_EQ(setenv("FRAMERING_SOCKET", "/nowhere", 1), 0);
+  EXPECT_EQ(find_socket_path(), "/nowhere") << "who names a socket means that one";
+}
+
 TEST(DefaultSocketPath, IsNamedByTheEnvironmentElseOfTheUserElseOfTheSystem) {
   ASSERT_EQ(setenv("FRAMERING_SOCKET", "/here", 1), 0);
   ASSERT_EQ(setenv("XDG_RUNTIME_DIR", "/run/user/7", 1), 0);

@@ -66,6 +66,7 @@ TEST_F(ConfigTest, NothingSaidIsTheDefault) {
   EXPECT_EQ(config.max_fps, std::nullopt);
   EXPECT_EQ(config.lease_ms, 1000u);
   EXPECT_EQ(config.linger_ms, 2000u);
+  EXPECT_EQ(config.exit_when_idle_s, std::nullopt);
   EXPECT_EQ(config.log_level, "info");
   EXPECT_THAT(config.allow_uids, IsEmpty());
   EXPECT_EQ(config.quota.clients, 1024u);
@@ -78,10 +79,11 @@ TEST_F(ConfigTest, NothingSaidIsTheDefault) {
 
 TEST_F(ConfigTest, EveryOptionOfTheCommandLineCounts) {
   const Config config =
-      config_of({"--socket",    "/run/x", "--source",    "screen",   "--source",    "test:64x48@30",
-                 "--display",   ":7",     "--memory",    "cuda-ipc", "--slots",     "9",
-                 "--max-fps",   "29.97",  "--lease-ms",  "250",      "--allow-uid", "1000",
-                 "--allow-uid", "1001",   "--log-level", "debug",    "--linger-ms", "0"});
+      config_of({"--socket",         "/run/x", "--source",    "screen",   "--source",    "test:64x48@30",
+                 "--display",        ":7",     "--memory",    "cuda-ipc", "--slots",     "9",
+                 "--max-fps",        "29.97",  "--lease-ms",  "250",      "--allow-uid", "1000",
+                 "--allow-uid",      "1001",   "--log-level", "debug",    "--linger-ms", "0",
+                 "--exit-when-idle", "3"});
   EXPECT_EQ(config.socket, "/run/x");
   EXPECT_THAT(config.sources, ElementsAre("screen", "test:64x48@30"));
   EXPECT_EQ(config.display, ":7");
@@ -89,6 +91,7 @@ TEST_F(ConfigTest, EveryOptionOfTheCommandLineCounts) {
   EXPECT_EQ(config.slots, 9u);
   EXPECT_EQ(config.max_fps, 29.97);
   EXPECT_EQ(config.lease_ms, 250u);
+  EXPECT_EQ(config.exit_when_idle_s, 3u);
   EXPECT_THAT(config.allow_uids, ElementsAre(1000, 1001));
   EXPECT_EQ(config.log_level, "debug");
   EXPECT_EQ(config.linger_ms, 0u);
@@ -104,6 +107,7 @@ TEST_F(ConfigTest, EveryKeyOfTheFileCounts) {
     max_fps = 0
     lease_ms = 60000
     linger_ms = 3600000
+    exit_when_idle = 86400
     log_level = "off"
     allow_uids = [33, 0]
     [quota]
@@ -122,6 +126,7 @@ TEST_F(ConfigTest, EveryKeyOfTheFileCounts) {
   EXPECT_EQ(config.max_fps, 0.0);
   EXPECT_EQ(config.lease_ms, 60000u);
   EXPECT_EQ(config.linger_ms, 3'600'000u);
+  EXPECT_EQ(config.exit_when_idle_s, 86400u);
   EXPECT_EQ(config.log_level, "off");
   EXPECT_THAT(config.allow_uids, ElementsAre(33, 0));
   EXPECT_EQ(config.quota.clients, 1u);
@@ -170,6 +175,7 @@ TEST_F(ConfigTest, ValuesOutOfRangeAreRefusedWithTheirRange) {
             "memory is \"gpu\": it must be auto, host, cuda[:DEVICE] or cuda-ipc[:DEVICE], DEVICE being a "
             "number or a "
             "UUID (GPU-...)");
+  EXPECT_EQ(refusal({"--exit-when-idle", "0"}), "exit_when_idle is 0: it must be 1 to 86400");
   EXPECT_EQ(refusal({"--log-level", "loud"}),
             "log_level is \"loud\": it must be trace, debug, info, warn, error or off");
   EXPECT_EQ(refusal({"--allow-uid", "-1"}), "allow_uid is -1: it must be 0 to 4294967294");
@@ -205,7 +211,7 @@ TEST_F(ConfigTest, HelpNamesEveryOptionAndVersionNamesTheVersion) {
   ASSERT_TRUE(help);
   for (const char* option :
        {"--socket", "--source", "--display", "--memory", "--slots", "--max-fps", "--lease-ms", "--allow-uid",
-        "--config", "--log-level", "--version", "Exit codes"}) {
+        "--exit-when-idle", "--config", "--log-level", "--version", "Exit codes"}) {
     EXPECT_THAT(std::get<PrintAndExit>(*help).text, HasSubstr(option));
   }
   const auto version = parse({"--version"});

@@ -198,6 +198,29 @@ TEST_F(ListenerTest, ALinkInPlaceOfTheLockIsNotFollowed) {
   EXPECT_FALSE(exists(folder_.file("elsewhere")));
 }
 
+TEST_F(ListenerTest, ASocketThatIsHandedOverIsServedWhereItIsAndLeftThere) {
+  ASSERT_EQ(mkdir(folder_.file("framering").c_str(), 0755), 0);
+  const UniqueFd systemd = foreign_listener();
+  {
+    const auto listener = Listener::adopt(UniqueFd(dup(systemd.get())));
+    ASSERT_TRUE(listener) << listener.error().text();
+    EXPECT_EQ(listener->path(), path_);
+    EXPECT_EQ(fcntl(listener->fd(), F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+    const auto client = proto::connect_socket(path_);
+    ASSERT_TRUE(client);
+    EXPECT_GE(UniqueFd(accept(listener->fd(), nullptr, nullptr)).get(), 0);
+  }
+  EXPECT_TRUE(proto::connect_socket(path_)) << "it waits for the next daemon";
+  EXPECT_FALSE(exists(path_ + ".lock"));
+}
+
+TEST_F(ListenerTest, WhatHasNoPathIsNotServed) {
+  const auto listener = Listener::adopt(UniqueFd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)));
+  ASSERT_FALSE(listener);
+  EXPECT_EQ(listener.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(listener.error().text(), HasSubstr("ListenSequentialPacket="));
+}
+
 TEST_F(ListenerTest, APathThatCannotBeMadeIsNamedWithTheCause) {
   expect_refused("", ErrorCode::kInvalidArgument, "1 to 107 bytes");
   expect_refused("/" + std::string(107, 'x'), ErrorCode::kInvalidArgument, "1 to 107 bytes");

@@ -14,9 +14,10 @@ using testing::soon;
 
 class PublisherTest : public ::testing::Test {
  protected:
-  proto::LeasePage& add_reader() {
+  proto::LeasePage& add_reader(uint64_t asked_ns = 0) {
     auto reader = Reader::create({});
     EXPECT_TRUE(reader);
+    (*reader)->asked_ns = asked_ns;
     table_.add(*reader);
     return *(*reader)->page();
   }
@@ -54,6 +55,22 @@ TEST_F(PublisherTest, AReaderThatWaitsOnceIsWokenOnceByAnyNumberOfNotifications)
   EXPECT_EQ(page.wake_word.load(), 1u);
 }
 
+TEST_F(PublisherTest, AConfirmationWakesOnlyWhoAskedForIt) {
+  proto::LeasePage& indifferent = add_reader();
+  proto::LeasePage& early = add_reader(100);
+  proto::LeasePage& late = add_reader(200);
+  for (proto::LeasePage* page : {&indifferent, &early, &late}) page->waiting.store(1);
+  publisher_->notify_confirmed(150);
+  ASSERT_TRUE(soon([&] { return early.waiting.load() == 0; }));
+  early.waiting.store(1);
+  publisher_->notify_confirmed(200);
+  ASSERT_TRUE(soon([&] { return late.waiting.load() == 0; }));
+  EXPECT_EQ(indifferent.wake_word.load(), 0u);
+  EXPECT_EQ(early.wake_word.load(), 1u) << "it was answered before";
+  publisher_->notify();
+  EXPECT_TRUE(soon([&] { return indifferent.wake_word.load() == 1 && early.wake_word.load() == 2; }));
+}
+
 TEST_F(PublisherTest, StoppingWakesWhoeverWaits) {
   proto::LeasePage& first = add_reader();
   proto::LeasePage& second = add_reader();
@@ -65,6 +82,20 @@ TEST_F(PublisherTest, StoppingWakesWhoeverWaits) {
   first.waiting.store(1);
   publisher_->stop();
   EXPECT_EQ(first.waiting.load(), 1u) << "the thread has ended";
+}
+
+TEST_F(PublisherTest, AskedForASignOfLifeItAnswersAndWakesNobody) {
+  proto::LeasePage& page = add_reader();
+  page.waiting.store(1);
+  for (int i = 0; i < 20; ++i) {
+    publisher_->ask_for_life();
+    ASSERT_TRUE(soon([&] { return publisher_->is_alive(); }));
+  }
+  EXPECT_EQ(page.waiting.load(), 1u);
+  publisher_->stop();
+  EXPECT_EQ(page.waiting.load(), 0u);
+  publisher_->ask_for_life();
+  EXPECT_FALSE(publisher_->is_alive()) << "the thread has ended";
 }
 
 TEST_F(PublisherTest, DestroyingItWakesWhoeverWaits) {

@@ -1,6 +1,8 @@
 // What Pump promises, with a source and a pool that do as they are told.
 #include "daemon/pump.h"
 
+#include "daemon/epoch_loop.h"
+
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -24,10 +26,13 @@ struct Script {
   std::atomic<bool> gone{false};
   std::atomic<bool> refuse_open{false};
   std::atomic<bool> hang{false};
+  std::atomic<bool> hanging{false};
   std::atomic<bool> safety{false};
   std::atomic<int> captures{0};
   std::atomic<int> full_captures{0};
   std::atomic<int> opened{0};
+  std::atomic<int> syncs{0};
+  std::atomic<bool> change_in_sync{false};
   std::atomic<bool> interrupted{false};
 
   void change() {
@@ -55,8 +60,17 @@ class FakeSource : public Source {
     events.geometry = script_.width != bound_.width;
     return events;
   }
+  proto::Status sync() override {
+    ++script_.syncs;
+    if (script_.gone) return Error{ErrorCode::kUnavailable, "unplugged", {}};
+    if (script_.change_in_sync.exchange(false)) script_.change();
+    return proto::Ok{};
+  }
   proto::Result<CaptureInfo> capture(size_t, Request request) override {
-    while (script_.hang && !script_.interrupted) std::this_thread::sleep_for(1ms);
+    while (script_.hang && !script_.interrupted) {
+      script_.hanging = true;
+      std::this_thread::sleep_for(1ms);
+    }
     if (script_.gone || script_.interrupted) return Error{ErrorCode::kUnavailable, "unplugged", {}};
     if (script_.width != bound_.width) return Error{ErrorCode::kInvalidArgument, "resized", {}};
     ++script_.captures;
@@ -132,16 +146,17 @@ class PumpTest : public testing::Test {
   static FrameRef latest(const Attachment& at) {
     return FrameRef::unpack(at.epoch().ring->control()->latest.load());
   }
+  static uint64_t confirmed(const Attachment& at) { return at.epoch().ring->control()->confirmed_ns.load(); }
   static StreamState state(const Attachment& at) {
     return static_cast<StreamState>(at.epoch().ring->control()->state.load());
   }
   template <class Condition>
-  static ::testing::AssertionResult soon(Condition&& condition) {
-    for (const auto end = std::chrono::steady_clock::now() + 5s; std::chrono::steady_clock::now() < end;) {
+  static ::testing::AssertionResult soon(Condition&& condition, std::chrono::milliseconds limit = 5s) {
+    for (const auto end = std::chrono::steady_clock::now() + limit; std::chrono::steady_clock::now() < end;) {
       if (condition()) return ::testing::AssertionSuccess();
       std::this_thread::sleep_for(1ms);
     }
-    return ::testing::AssertionFailure() << "not within 5 s";
+    return ::testing::AssertionFailure() << "not in time";
   }
 
   Script script_;
@@ -220,6 +235,105 @@ TEST_F(PumpTest, TheRateCapHoldsAndTheLastChangeIsNotLost) {
   }));
 }
 
+TEST_F(PumpTest, AnUnchangedFrameIsConfirmedWithoutACaptureAndOnlyWhoAskedIsWoken) {
+  run();
+  const auto attachment = attach();
+  const auto other = attach();
+  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  const uint64_t sequence = latest(*attachment).sequence;
+  const int captures = script_.captures;
+  const auto ask = [&] {
+    attachment->reader().page()->waiting.store(1);
+    const uint64_t asked = now_ns();
+    attachment->ask_confirmation(asked);
+    ASSERT_TRUE(soon([&] { return confirmed(*attachment) >= asked; }));
+    ASSERT_TRUE(soon([&] { return attachment->reader().page()->waiting.load() == 0; }));
+  };
+  // The second comes after the last wake-up for the first frame.
+  for (int i = 0; i < 2; ++i) ask();
+  other->reader().page()->waiting.store(1);
+  const uint32_t word = other->reader().page()->wake_word.load();
+  for (int i = 0; i < 2; ++i) ask();
+  EXPECT_EQ(script_.captures, captures);
+  EXPECT_EQ(latest(*attachment).sequence, sequence);
+  EXPECT_EQ(other->reader().page()->wake_word.load(), word);
+  EXPECT_EQ(attachment->reader().confirmations_asked, 4u);
+}
+
+TEST_F(PumpTest, AChangeThatTheSourceTellsOnlyWhenAskedIsCapturedAndNotConfirmed) {
+  run();
+  const auto attachment = attach();
+  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  const uint64_t sequence = latest(*attachment).sequence;
+  script_.change_in_sync = true;
+  const uint64_t asked = now_ns();
+  attachment->ask_confirmation(asked);
+  ASSERT_TRUE(soon([&] { return confirmed(*attachment) >= asked; }));
+  EXPECT_EQ(latest(*attachment).sequence, sequence + 1);
+  EXPECT_GE(proto::slot_headers(attachment->epoch().ring->control())[latest(*attachment).slot]
+                .capture_requested_ns.load(),
+            asked);
+}
+
+TEST_F(PumpTest, AnyNumberOfWaitersCostsABoundedNumberOfRoundTrips) {
+  run();
+  std::vector<std::unique_ptr<Attachment>> attachments;
+  for (int i = 0; i < 50; ++i) attachments.push_back(attach());
+  ASSERT_TRUE(soon([&] { return bool(latest(*attachments[0])); }));
+  const uint64_t begin = now_ns();
+  const int before = script_.syncs;
+  uint64_t asked = 0;
+  while (now_ns() < begin + 200'000'000) {
+    for (const auto& attachment : attachments) attachment->ask_confirmation(asked = now_ns());
+  }
+  ASSERT_TRUE(soon([&] { return confirmed(*attachments[0]) >= asked; }));
+  EXPECT_LE(uint64_t(script_.syncs - before), (now_ns() - begin) / kConfirmationIntervalNs + 2);
+  EXPECT_GT(attachments[0]->reader().confirmations_asked, 1u) << "it can be told who asks so much";
+}
+
+TEST_F(PumpTest, WhoWaitsGetsAChangeAtTheStreamsRateAndNotAtTheReadersOwn) {
+  run();
+  ReaderOptions options;
+  options.max_fps = 0.01;
+  const auto attachment = attach(options);
+  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  script_.change();
+  const uint64_t asked = now_ns();
+  attachment->ask_confirmation(asked);
+  EXPECT_TRUE(soon([&] { return confirmed(*attachment) >= asked && latest(*attachment).sequence == 2; }));
+}
+
+TEST_F(PumpTest, AStarvedStreamConfirmsNothingThatHasChangedUntilItHasASlot) {
+  run();
+  ReaderOptions options;
+  options.max_leases = 3;
+  const auto attachment = attach(options);
+  auto& leases = attachment->reader().page()->leases;
+  for (int i = 0; i < 3; ++i) {
+    script_.change();
+    ASSERT_TRUE(soon([&] { return latest(*attachment).sequence == uint64_t(i) + 1; }));
+    leases[i].store(latest(*attachment).pack());
+  }
+  script_.change();
+  ASSERT_TRUE(soon([&] { return stream_->dropped > 0; }));
+  const uint64_t asked = now_ns();
+  attachment->ask_confirmation(asked);
+  const uint64_t dropped = stream_->dropped;
+  ASSERT_TRUE(soon([&] { return stream_->dropped > dropped + 3; }));
+  EXPECT_LT(confirmed(*attachment), asked);
+  leases[0].store(0);
+  EXPECT_TRUE(soon([&] { return confirmed(*attachment) >= asked && latest(*attachment).sequence == 4; }));
+}
+
+TEST_F(PumpTest, ASourceThatIsGoneWhenAskedEndsTheStream) {
+  run();
+  const auto attachment = attach();
+  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  script_.gone = true;
+  attachment->ask_confirmation(now_ns());
+  EXPECT_TRUE(soon([&] { return state(*attachment) == StreamState::kEnded; }));
+}
+
 TEST_F(PumpTest, AResizeMakesANewEpochAndSequencesGoOn) {
   run();
   const auto old = attach();
@@ -286,6 +400,38 @@ TEST_F(PumpTest, ActivityIsFollowedByOneFullCaptureAndThenSilence) {
   const int captures = script_.captures;
   std::this_thread::sleep_for(std::chrono::nanoseconds(kSafetyIntervalNs) + 500ms);
   EXPECT_EQ(script_.captures, captures);
+}
+
+TEST_F(PumpTest, AskedForASignOfLifeItAnswersWhateverItWaitsForAndCapturesNothing) {
+  run();
+  const auto answers = [&] {
+    stream_->ask_for_life();
+    return soon([&] { return stream_->is_alive(); });
+  };
+  EXPECT_TRUE(answers()) << "nobody reads";
+  {
+    const auto attachment = attach();
+    ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+    const int captures = script_.captures;
+    EXPECT_TRUE(answers()) << "nothing changes";
+    EXPECT_EQ(script_.captures, captures);
+    script_.refuse_open = true;
+    script_.gone = true;
+    script_.change();
+    ASSERT_TRUE(soon([&] { return state(*attachment) == StreamState::kEnded; }));
+  }
+  EXPECT_TRUE(answers()) << "the source is gone";
+}
+
+TEST_F(PumpTest, WhileASourceHangsThePumpGivesNoSignOfLife) {
+  run();
+  script_.hang = true;
+  const auto attachment = attach();
+  ASSERT_TRUE(soon([&] { return script_.hanging.load(); }));
+  stream_->ask_for_life();
+  EXPECT_FALSE(soon([&] { return stream_->is_alive(); }, 100ms));
+  script_.hang = false;
+  EXPECT_TRUE(soon([&] { return stream_->is_alive(); }));
 }
 
 TEST_F(PumpTest, AChangeAfterALongSilenceIsOneCaptureOfTheChange) {

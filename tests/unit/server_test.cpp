@@ -198,6 +198,22 @@ TEST_F(AdmissionTest, ALongListIsCutButCountsEverybody) {
   EXPECT_EQ(list.streams[0].clients.size(), proto::kMaxListedClients);
 }
 
+TEST_F(AdmissionTest, WithoutAClientForTheIdleTimeItSaysSoButNeverWithOne) {
+  using namespace std::chrono_literals;
+  int idle = 0;
+  start({.allow_uids = {}, .idle_time = 50ms, .on_idle = [&idle] { ++idle; }});
+  EXPECT_TRUE(run_until([&] { return idle == 1; })) << "nobody ever came";
+  const auto told = std::chrono::steady_clock::now();
+  {
+    Peer peer = connect();
+    peer.greet();
+    const int before = idle;
+    EXPECT_TRUE(run_until([&] { return std::chrono::steady_clock::now() > told + 200ms; }));
+    EXPECT_EQ(idle, before);
+  }
+  EXPECT_TRUE(run_until([&] { return idle >= 2; })) << "the last one left";
+}
+
 TEST_F(AdmissionTest, AServerThatEndsClosesEveryConnectionAndLeavesNothingBehind) {
   start();
   server_.reset();

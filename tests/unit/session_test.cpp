@@ -16,6 +16,8 @@ namespace {
 
 using proto::CloseReply;
 using proto::CloseRequest;
+using proto::ConfirmReply;
+using proto::ConfirmRequest;
 using proto::FdRole;
 using proto::Hello;
 using proto::ListReply;
@@ -111,13 +113,27 @@ TEST_F(SessionTest, AFieldOutOfRangeDropsTheClientAndNamesTheRange) {
   EXPECT_EQ(readers(), 0u);
 }
 
+TEST_F(SessionTest, AConfirmationIsAskedForAnOpenStreamAndAMomentThatHasCome) {
+  Peer peer = connect();
+  const uint32_t id = peer.greet().open(kSource).stream_id;
+  EXPECT_EQ(peer.ask<Error>(ConfirmRequest{id + 1, 1}).code, ErrorCode::kNotFound);
+  EXPECT_EQ(peer.ask<Error>(ConfirmRequest{id, UINT64_MAX}).code, ErrorCode::kInvalidArgument);
+  EXPECT_FALSE(epoch_->confirmation_wanted);
+  const uint64_t now = now_ns();
+  peer.ask<ConfirmReply>(ConfirmRequest{id, now});
+  EXPECT_TRUE(epoch_->confirmation_wanted);
+  EXPECT_EQ(epoch_->readers.snapshot()->front().reader->asked_ns, now);
+  const auto listed = peer.ask<ListReply>(ListRequest{});
+  EXPECT_EQ(listed.streams.front().clients.front().confirmations_asked, 1u);
+}
+
 TEST_F(SessionTest, MessagesOfADaemonAreNoRequests) {
   Peer peer = connect();
   peer.greet();
   OpenReply reply;
   reply.max_leases = 1;
-  for (const Body& body :
-       {Body(Welcome{}), Body(ListReply{}), Body(reply), Body(CloseReply{}), Body(Error{})}) {
+  for (const Body& body : {Body(Welcome{}), Body(ListReply{}), Body(reply), Body(CloseReply{}),
+                           Body(ConfirmReply{}), Body(Error{})}) {
     const auto error = peer.ask<Error>(body);
     EXPECT_EQ(error.code, ErrorCode::kProtocol);
     EXPECT_EQ(error.message, "a client sends requests only");

@@ -12,7 +12,7 @@ _framering() {
     case ${words[i]} in
       --socket) socket=${words[++i]} ;;
       --socket=*) socket=${words[i]#*=} ;;
-      list | grab | watch | completion) command=${command:-${words[i]}} ;;
+      list | grab | watch | mss | completion) command=${command:-${words[i]}} ;;
     esac
   done
   word=${words[-1]} before=${words[-2]}
@@ -28,11 +28,12 @@ _framering() {
       case $before:$command:$word in
         --mode:*) candidates='latest every' ;;
         --timeout:* | --duration:*) ;;
-        *::*) candidates='list grab watch completion --socket --help --version' ;;
+        *::*) candidates='list grab watch mss completion --socket --help --version' ;;
         *:list:*) candidates='--json --socket --help' ;;
         *:grab:-*) candidates='--output --timeout --json --socket --help' ;;
         *:watch:-*) candidates='--mode --duration --json --socket --help' ;;
         *:grab:* | *:watch:*) candidates=$(_framering_sources "$socket") ;;
+        *:mss:-*) candidates='--coordinates --level --monitor --output --with-cursor --quiet --backend --help' ;;
         *:completion:*) candidates='bash zsh fish --help' ;;
       esac
       mapfile -t COMPREPLY < <(compgen -W "$candidates" -- "$word")

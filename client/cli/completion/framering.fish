@@ -6,7 +6,7 @@ function __framering_sources
   end
   framering $socket list 2>/dev/null | awk 'NR > 1 && !/^ / {print $1}'
 end
-set -l commands list grab watch completion
+set -l commands list grab watch mss completion
 complete -c framering -f
 complete -c framering -l socket -r -F -d 'The socket of the daemon'
 complete -c framering -s h -l help -d 'Help'
@@ -14,6 +14,7 @@ complete -c framering -n "not __fish_seen_subcommand_from $commands" -l version 
 complete -c framering -n "not __fish_seen_subcommand_from $commands" -a list -d 'Streams and their clients'
 complete -c framering -n "not __fish_seen_subcommand_from $commands" -a grab -d 'Save the newest frame'
 complete -c framering -n "not __fish_seen_subcommand_from $commands" -a watch -d 'Read a stream and tell of it'
+complete -c framering -n "not __fish_seen_subcommand_from $commands" -a mss -d 'The mss command'
 complete -c framering -n "not __fish_seen_subcommand_from $commands" -a completion -d 'Print a completion script'
 complete -c framering -n '__fish_seen_subcommand_from grab watch' -a '(__framering_sources)'
 complete -c framering -n '__fish_seen_subcommand_from list grab watch' -l json -d 'JSON'

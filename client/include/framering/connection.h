@@ -21,7 +21,8 @@ class ConnectionCore;
 // so that no wait outlasts it; a lost connection stays lost, and connecting again is the caller's decision.
 class FRAMERING_API Connection {
  public:
-  // Path: empty means $FRAMERING_SOCKET, else $XDG_RUNTIME_DIR/framering/socket, else /run/framering/socket.
+  // Path: empty means $FRAMERING_SOCKET, else $XDG_RUNTIME_DIR/framering/socket where that is there, else
+  // /run/framering/socket.
   // The name, up to 64 bytes, is for lists and logs: empty means the program's.
   // Throws unavailable (no daemon: the hint says how to start one), permission_denied, version,
   // quota_exceeded.

@@ -52,6 +52,9 @@ class FRAMERING_API Frame {
   uint64_t capture_ns() const noexcept;  // when the capture was requested: no pixel is older
   uint64_t capture_done_ns() const noexcept;
   uint64_t published_ns() const noexcept;
+  // Until when the source was known to show this frame when it was taken: at least capture_ns(), later where
+  // the daemon has confirmed that nothing changed.
+  uint64_t confirmed_ns() const noexcept;
 
   // What changed since the frame with the sequence before this one; covers every changed pixel.
   const std::vector<Rect>& damage() const noexcept;

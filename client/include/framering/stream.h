@@ -45,6 +45,20 @@ class FRAMERING_API Stream {
   std::optional<Frame> latest(std::chrono::nanoseconds timeout = std::chrono::seconds(5),
                               const std::function<bool()>& on_signal = {});
 
+  // The frame with this sequence, if its slot has not been overwritten yet. Throws disconnected, lease_limit,
+  // forked. Changes nothing about what next() returns.
+  std::optional<Frame> find(uint64_t sequence);
+
+  // The newest frame, once it shows the source as it was at `capture_ns` (CLOCK_MONOTONIC) or later: after an
+  // action at that moment, a frame with its effect. Frame::confirmed_ns() is the proof. A frame that was
+  // captured after the moment comes by itself; an unchanged source is not captured again but asked, through
+  // the daemon, whether it has changed. A change that is held back by a rate cap is captured as soon as the
+  // daemon's own max_fps allows. Waits up to `timeout`, for a moment in the future too; with none it takes
+  // what is known already and asks nobody. Throws, and moves next(), as latest() does.
+  std::optional<Frame> wait_until(uint64_t capture_ns,
+                                  std::chrono::nanoseconds timeout = std::chrono::seconds(5),
+                                  const std::function<bool()>& on_signal = {});
+
   // Published frames that next() skipped (Mode::latest) or came too late for (Mode::every).
   uint64_t missed() const noexcept;
 
@@ -53,16 +67,18 @@ class FRAMERING_API Stream {
   PixelFormat format() const;
   Memory memory() const;
   uint64_t epoch() const;
+  uint32_t leases_held() const;  // with those on their way back
   std::chrono::milliseconds lease_time() const;
   const OpenOptions& options() const noexcept;
 
-  // Only with OpenOptions::wake_fd, for event loops. Readable once a frame or a change of state came after
-  // arm(), and when the daemon is gone: arm(); if next(0) has nothing, wait for the descriptor; drain() it;
-  // again. It belongs to the epoch: ask for it again when Frame::epoch() has grown. A lease that comes back
-  // by Frame::release_after() makes nothing readable: open with more leases than frames on their way.
-  int wake_fd() const;
-  void arm();
-  void drain();
+  // For event loops: a descriptor that stays the same for the stream's life. Readable once a frame or a
+  // change of state came after arm(), when the daemon is gone, and after close(): arm(); if next(0) has
+  // nothing, wait for the descriptor; drain() it; again. A lease that comes back by Frame::release_after()
+  // makes nothing readable: open with more leases than frames on their way. Without OpenOptions::wake_fd the
+  // first call attaches to the stream anew.
+  int wake_fd();
+  void arm();    // throws invalid_argument before wake_fd()
+  void drain();  // throws invalid_argument before wake_fd()
 
   // False while the next call must ask the daemon for a new epoch, or another thread does: next() and
   // latest() may then take longer than their timeout, as long as the daemon takes to answer (5 s at most).

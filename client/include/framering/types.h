@@ -42,6 +42,7 @@ struct ClientInfo {
   uint32_t leases_held = 0;
   uint64_t drops_caused = 0;   // frames that found no slot while this client held one
   uint64_t leases_broken = 0;  // taken back after the guarantee
+  uint64_t confirmations_asked = 0;
 };
 
 struct StreamInfo {
@@ -70,7 +71,7 @@ struct OpenOptions {
   // of one process hold of a source beyond that is not guaranteed when the daemon has no other slot.
   uint32_t max_leases = 2;
   double max_fps = 0;    // frames a second that next() returns at most; 0 = as the stream
-  bool wake_fd = false;  // a descriptor for event loops: Stream::wake_fd()
+  bool wake_fd = false;  // with the descriptor for event loops at once: Stream::wake_fd()
   // The CUDA device that the frames must be on: its number in this process or its UUID ("GPU-..."); empty:
   // any.
   std::string device{};

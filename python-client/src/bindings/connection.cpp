@@ -18,12 +18,12 @@ namespace nb = nanobind;
 
 namespace framering::python {
 
-PyConnection::PyConnection(Connection connection)
-    : connection_(std::make_shared<Connection>(std::move(connection))) {}
+PyConnection::PyConnection(Connection connection, std::string socket)
+    : connection_(std::make_shared<Connection>(std::move(connection))), socket_(std::move(socket)) {}
 
 PyConnection PyConnection::connect(const std::string& socket_path) {
   const GilReleased released;
-  return PyConnection(Connection::connect(socket_path));
+  return {Connection::connect(socket_path), socket_path};
 }
 
 std::shared_ptr<Connection> PyConnection::held() const {
@@ -46,7 +46,7 @@ nb::list PyConnection::list() const {
 PyStream PyConnection::open(const OpenOptions& options) const {
   const std::shared_ptr<Connection> connection = held();
   const GilReleased released;
-  return PyStream(connection->open(options));
+  return {connection->open(options), connection, socket_};
 }
 
 void PyConnection::close() {

@@ -23,11 +23,12 @@ class PyConnection {
   const Connection* native() const { return connection_.get(); }  // null after close()
 
  private:
-  explicit PyConnection(Connection connection);
+  PyConnection(Connection connection, std::string socket);
   std::shared_ptr<Connection> held() const;  // throws ClosedError
 
   // Shared with the calls in progress.
   std::shared_ptr<Connection> connection_;
+  std::string socket_;  // as connect() was given it
 };
 
 void bind_connection(nanobind::module_& module);

@@ -25,6 +25,10 @@ inline constexpr char kCapture[] =
     "When the capture was requested, in time.monotonic_ns(): no pixel is older.";
 inline constexpr char kCaptureDone[] = "When the pixels were complete, in time.monotonic_ns().";
 inline constexpr char kPublished[] = "When readers could first see the frame, in time.monotonic_ns().";
+inline constexpr char kConfirmed[] =
+    R"(Until when the source was known to show this frame when it was taken, in time.monotonic_ns().
+
+At least capture_ns; later where the daemon has confirmed that nothing changed.)";
 inline constexpr char kDamage[] = R"(What changed since the frame with the sequence before this one.
 
 Covers every changed pixel.)";
@@ -49,6 +53,12 @@ now is done, by the device itself, and nothing waits for it here. A stream is an
 CuPy or Numba, or its number; give the one that your kernels read the frame on.
 
 True if the frame was valid until now, False if its lease was broken or it was released before.)";
+
+inline constexpr char kHandle[] =
+    R"(A small, picklable reference: FrameHandle.frame() in another process gives this frame again.
+
+It keeps nothing: once the ring has overwritten the frame, it is gone. Hold this frame until the
+other process has it, within the lease time.)";
 
 inline constexpr char kNumpy[] =
     R"(A read-only array over the pixels, without a copy, of this shape and dtype.
@@ -95,6 +105,25 @@ inline constexpr char kToJax[] = R"(A JAX array on the frame's device, (height, 
 Without arguments jax.dlpack.from_dlpack(), without a copy. With any, converted in one pass; see
 framering.to_jax().)";
 
+inline constexpr char kToTensorflow[] = R"(A TensorFlow tensor, (height, width, channels).
+
+Of a frame in host memory it is on the CPU, a copy; of one on a CUDA device, on that device. Without
+arguments the pixels as they are; see framering.to_tensorflow().)";
+inline constexpr char kToPil[] =
+    R"(A PIL.Image.Image of mode "RGB", "RGBA" (opaque) or "L", of its own memory.
+
+size (height, width), region and resize as framering.to_torch() explains.)";
+inline constexpr char kToOpencv[] =
+    R"(What OpenCV reads: (height, width, 3) uint8, BGR, C-contiguous, writable.
+
+channels "BGRA" gives (height, width, 4), opaque; "GRAY" (height, width). A copy of its own, or in
+out. The rest is as framering.to_torch() explains. OpenCV itself is not needed.)";
+inline constexpr char kSave[] = R"(Save as a picture: .png, or .jpg, .jpeg and .webp, which need Pillow.
+
+quality, 1 to 100, is of those. ValueError for another ending. The rest is as framering.to_torch()
+explains.)";
+inline constexpr char kReprPng[] = "The frame as a PNG, which notebooks show.";
+
 // --- tensors ---
 
 inline constexpr char kTensorSpec[] =
@@ -116,7 +145,11 @@ Host frames: host memory, done on return. Frames on a CUDA device: memory of tha
 the stream; their slots are given back after that.)";
 inline constexpr char kMakeTensor[] = "The same into fresh memory of the frames' device; done on return.";
 inline constexpr char kCopyToHost[] =
-    "Copies the frame's rows, stride bytes each, to host memory at this address.";
+    R"(Copies the frame's rows, stride bytes each, to host memory at this address.
+
+With a region (x, y, width, height) only that part, packed. Without the GIL.)";
+inline constexpr char kRegionDlpack[] =
+    R"(Frame.__dlpack__() of a part of it, (x, y, width, height), whose rows keep their distance.)";
 
 // --- Stream ---
 
@@ -136,9 +169,40 @@ Raises TimeoutError, StreamEnded, StreamClosed, Disconnected, LeaseLimit.)";
 inline constexpr char kLatest[] = R"(The newest frame, returned before or not.
 
 Waits, timeout seconds at most, only while the stream has none. Raises as next() does.)";
+inline constexpr char kWaitUntil[] =
+    R"(The newest frame, once it shows the source as it was at capture_ns or later.
+
+capture_ns is a time.monotonic_ns(); None: now. After an action at that moment it is a frame with its
+effect, and Frame.confirmed_ns proves it. A frame that was captured after the moment comes by itself;
+an unchanged source is not captured again but asked, through the daemon, whether it has changed. A
+change that is held back by a rate cap is captured as soon as the daemon's own max_fps allows. Waits,
+timeout seconds at most, for a moment in the future too; with 0 it takes what is known already and
+asks nobody. Raises as next() does.)";
 inline constexpr char kIterate[] = R"(next() without a timeout.
 
 close() stops the iteration; StreamEnded and Disconnected are raised.)";
+inline constexpr char kAsyncIterate[] = R"(next_async() without a timeout.
+
+close() stops the iteration; StreamEnded and Disconnected are raised.)";
+inline constexpr char kNextAsync[] = R"(next() for asyncio: waits in the running event loop, without a thread.
+
+Being cancelled while it waits costs no frame and no lease. TimeoutError after timeout seconds. Any
+number of tasks may wait; a frame goes to one of them.)";
+inline constexpr char kEvery[] =
+    R"(Another stream of this source in mode 'every': each frame in order.
+
+It has leases of its own and is closed by itself: for frame in stream.every(). Raises as open() does.)";
+inline constexpr char kFind[] = R"(The frame with this sequence, or None once its slot was overwritten.
+
+It does not count for next() and latest().)";
+inline constexpr char kStats[] =
+    R"(How the frames came that this stream has returned; see StreamStats.)";
+inline constexpr char kPoll[] = "Stream.next(0), or None if there is none.";
+inline constexpr char kWakeFd[] =
+    R"(A descriptor that is readable once something came after arm(), and after close().)";
+inline constexpr char kArm[] =
+    "Asks for one wake-up of the descriptor; look for a frame after it, then wait.";
+inline constexpr char kDrain[] = "Reads what made the descriptor readable.";
 inline constexpr char kMissed[] =
     R"(Published frames that next() skipped (mode 'latest') or came too late for (mode 'every').)";
 

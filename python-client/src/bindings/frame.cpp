@@ -29,9 +29,11 @@ FrameInfo::FrameInfo(const Frame& frame, bool is_writable)
       writable(is_writable),
       capture_ns(frame.capture_ns()),
       capture_done_ns(frame.capture_done_ns()),
-      published_ns(frame.published_ns()) {}
+      published_ns(frame.published_ns()),
+      confirmed_ns(frame.confirmed_ns()) {}
 
-PyFrame::PyFrame(Frame frame, bool writable) : info_(frame, writable), lease_(std::move(frame)) {}
+PyFrame::PyFrame(Frame frame, std::shared_ptr<const FrameOrigin> origin)
+    : info_(frame, origin->writable), origin_(std::move(origin)), lease_(std::move(frame)) {}
 
 PyFrame::~PyFrame() {
   if (pinned_ && info_.device >= 0) lease_.end_after(pin_stream_);
@@ -72,6 +74,13 @@ const Frame& PyFrame::pin() {
 
 namespace {
 
+nb::object handle(const PyFrame& frame) {
+  const FrameOrigin& origin = frame.origin();
+  return nb::module_::import_("framering._handle")
+      .attr("FrameHandle")(origin.socket, origin.source, name(origin.memory), frame.info().epoch,
+                           frame.info().sequence);
+}
+
 std::string repr(const PyFrame& frame) {
   const FrameInfo& info = frame.info();
   return "<framering.Frame " + std::to_string(info.sequence) + ": " + std::to_string(info.width) + "x" +
@@ -97,6 +106,7 @@ void bind_facts(nb::class_<PyFrame>& frame) {
       .def_prop_ro("capture_ns", fact<&FrameInfo::capture_ns>(), docs::kCapture)
       .def_prop_ro("capture_done_ns", fact<&FrameInfo::capture_done_ns>(), docs::kCaptureDone)
       .def_prop_ro("published_ns", fact<&FrameInfo::published_ns>(), docs::kPublished)
+      .def_prop_ro("confirmed_ns", fact<&FrameInfo::confirmed_ns>(), docs::kConfirmed)
       .def_prop_ro(
           "format", [](const PyFrame& self) { return name(self.info().format); },
           nb::for_getter(nb::sig("def format(self) -> framering._types.PixelFormat")), docs::kFormat)
@@ -139,24 +149,26 @@ void bind_life(nb::class_<PyFrame>& frame) {
       .def(
           "__exit__", [](PyFrame& self, const nb::args&) { self.release(std::nullopt); },
           nb::sig("def __exit__(self, *exception: object) -> None"))
+      .def("handle", &handle, nb::sig("def handle(self) -> framering._handle.FrameHandle"), docs::kHandle)
       .def("__repr__", &repr)
       .def(
           "__reduce__",
           [](const PyFrame&) {
             refuse_pickling("Frame",
-                            "send frame.numpy().copy(), or open the stream in the other process too");
+                            "send frame.handle(), which finds it again in the other process "
+                            "while the ring keeps it, or frame.to_numpy(copy=True)");
           },
           nb::sig("def __reduce__(self) -> typing.NoReturn"));
 }
 
 // A method that is written in Python, with the frameworks imported when it is called.
 template <size_t N>
-void bind_python_method(nb::class_<PyFrame>& frame, const char* method, const char (&signature)[N],
-                        const char* doc) {
+void bind_python_method(nb::class_<PyFrame>& frame, const char* module, const char* method,
+                        const char (&signature)[N], const char* doc) {
   frame.def(
       method,
-      [method](nb::handle self, const nb::kwargs& keywords) {
-        return nb::module_::import_("framering._tensors").attr(method)(self, **keywords);
+      [module, method](nb::handle self, const nb::args& arguments, const nb::kwargs& keywords) {
+        return nb::module_::import_(module).attr(method)(self, *arguments, **keywords);
       },
       nb::sig(signature), doc);
 }
@@ -205,17 +217,43 @@ void bind_arrays(nb::class_<PyFrame>& frame) {
   "resize: framering._types.Resize | None = None, scale: float | None = None, "            \
   "mean: float | collections.abc.Sequence[float] | None = None, "                          \
   "std: float | collections.abc.Sequence[float] | None = None"
-  bind_python_method(frame, "to_numpy",
-                     "def to_numpy" FRAMERING_CONVERSION ", out: typing.Any = None) -> typing.Any",
+#define FRAMERING_OUT ", out: typing.Any = None, copy: bool | None = None) -> typing.Any"
+  constexpr const char* kTensors = "framering._tensors";
+  bind_python_method(frame, kTensors, "to_numpy", "def to_numpy" FRAMERING_CONVERSION FRAMERING_OUT,
                      docs::kToNumpy);
-  bind_python_method(frame, "to_torch",
-                     "def to_torch" FRAMERING_CONVERSION ", out: typing.Any = None) -> typing.Any",
+  bind_python_method(frame, kTensors, "to_torch", "def to_torch" FRAMERING_CONVERSION FRAMERING_OUT,
                      docs::kToTorch);
-  bind_python_method(frame, "to_cupy",
-                     "def to_cupy" FRAMERING_CONVERSION ", out: typing.Any = None) -> typing.Any",
+  bind_python_method(frame, kTensors, "to_cupy", "def to_cupy" FRAMERING_CONVERSION FRAMERING_OUT,
                      docs::kToCupy);
-  bind_python_method(frame, "to_jax", "def to_jax" FRAMERING_CONVERSION ") -> typing.Any", docs::kToJax);
+  bind_python_method(frame, kTensors, "to_jax",
+                     "def to_jax" FRAMERING_CONVERSION ", copy: bool | None = None) -> typing.Any",
+                     docs::kToJax);
+  bind_python_method(frame, kTensors, "to_tensorflow",
+                     "def to_tensorflow" FRAMERING_CONVERSION ", copy: bool | None = None) -> typing.Any",
+                     docs::kToTensorflow);
+#undef FRAMERING_OUT
 #undef FRAMERING_CONVERSION
+}
+
+void bind_pictures(nb::class_<PyFrame>& frame) {
+#define FRAMERING_PICTURE                                                                  \
+  "size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, " \
+  "resize: framering._types.Resize | None = None"
+  constexpr const char* kPictures = "framering._pictures";
+  bind_python_method(frame, kPictures, "to_pil",
+                     "def to_pil(self, mode: typing.Literal['RGB', 'RGBA', 'L'] = 'RGB', "
+                     "*, " FRAMERING_PICTURE ") -> typing.Any",
+                     docs::kToPil);
+  bind_python_method(frame, kPictures, "to_opencv",
+                     "def to_opencv(self, channels: typing.Literal['BGR', 'BGRA', 'GRAY'] = 'BGR', "
+                     "*, " FRAMERING_PICTURE ", out: typing.Any = None) -> typing.Any",
+                     docs::kToOpencv);
+  bind_python_method(frame, kPictures, "save",
+                     "def save(self, path: str | os.PathLike[str], *, quality: int = 90, " FRAMERING_PICTURE
+                     ") -> None",
+                     docs::kSave);
+#undef FRAMERING_PICTURE
+  bind_python_method(frame, kPictures, "_repr_png_", "def _repr_png_(self) -> bytes", docs::kReprPng);
 }
 
 }  // namespace
@@ -225,6 +263,7 @@ void bind_frame(nb::module_& module) {
   bind_facts(frame);
   bind_life(frame);
   bind_arrays(frame);
+  bind_pictures(frame);
 }
 
 }  // namespace framering::python

@@ -4,7 +4,9 @@
 #include <nanobind/nanobind.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "framering/frame.h"
@@ -12,6 +14,14 @@
 #include "python-client/src/bindings/pixels.h"
 
 namespace framering::python {
+
+// The stream that a frame comes from, for another process that wants the same frame.
+struct FrameOrigin {
+  std::string socket;  // as connect() was given it; empty: the default one
+  std::string source;
+  Memory memory;
+  bool writable;  // device memory as open(writable=True) maps it
+};
 
 // What stays readable after the pixels are given up.
 struct FrameInfo {
@@ -23,17 +33,18 @@ struct FrameInfo {
   Memory memory;
   int device;     // CUDA's number; -1 for host memory
   bool writable;  // device memory as open(writable=True) maps it
-  uint64_t capture_ns, capture_done_ns, published_ns;
+  uint64_t capture_ns, capture_done_ns, published_ns, confirmed_ns;
 };
 
 // The Python object's own hold of a lease, and the facts about the picture. Every member needs the GIL.
 class PyFrame {
  public:
-  PyFrame(Frame frame, bool writable);
+  PyFrame(Frame frame, std::shared_ptr<const FrameOrigin> origin);
   PyFrame(PyFrame&&) = default;
   ~PyFrame();
 
   const FrameInfo& info() const { return info_; }
+  const FrameOrigin& origin() const { return *origin_; }
   PixelLayout layout() const { return pixel_layout(info_.format, info_.width, info_.height, info_.stride); }
   std::vector<Rect> damage() const { return held_ ? lease_->damage() : damage_; }
 
@@ -52,6 +63,7 @@ class PyFrame {
 
  private:
   FrameInfo info_;
+  std::shared_ptr<const FrameOrigin> origin_;
   Lease lease_;
   std::vector<Rect> damage_;  // after release()
   void* pin_stream_ = nullptr;

@@ -111,6 +111,14 @@ nb::dict interface_of(const PyFrame& frame, uint64_t address, bool read_only) {
 
 nb::object to_dlpack(const PyFrame& frame, nb::handle stream, std::optional<IntPair> max_version,
                      std::optional<IntPair> device, std::optional<bool> copy) {
+  const FrameInfo& info = frame.info();
+  const Rect whole{0, 0, static_cast<uint16_t>(info.width), static_cast<uint16_t>(info.height)};
+  return region_to_dlpack(frame, whole, stream, max_version, device, copy);
+}
+
+nb::object region_to_dlpack(const PyFrame& frame, const Rect& region, nb::handle stream,
+                            std::optional<IntPair> max_version, std::optional<IntPair> device,
+                            std::optional<bool> copy) {
   const PixelLayout layout = frame.layout();
   DlExport exported;
   exported.device = dlpack_device(frame);
@@ -120,7 +128,11 @@ nb::object to_dlpack(const PyFrame& frame, nb::handle stream, std::optional<IntP
     exported.shape[i] = layout.shape_values[i];
     exported.strides[i] = layout.stride_values[i] / layout.element->bytes;
   }
+  exported.shape[0] = region.height;
+  exported.shape[1] = region.width;
   fill(exported, frame.lease(), stream, device.value_or(exported.device), copy);
+  exported.data = static_cast<std::byte*>(exported.data) + region.y * layout.stride_values[0] +
+                  region.x * layout.stride_values[1];
   exported.read_only = !exported.copied && !frame.info().writable;
   return to_capsule(std::move(exported), max_version);
 }

@@ -17,6 +17,12 @@ namespace nb = nanobind;
 
 namespace framering::python {
 
+PyStream::PyStream(Stream stream, std::shared_ptr<Connection> connection, std::string socket)
+    : stream_(std::move(stream)),
+      connection_(std::move(connection)),
+      origin_(std::make_shared<const FrameOrigin>(FrameOrigin{
+          std::move(socket), stream_.options().source, stream_.memory(), stream_.options().writable})) {}
+
 void PyStream::check_open() const {
   if (closed_) throw ClosedError(ErrorCode::disconnected, "this stream was closed", "open it again");
 }
@@ -50,7 +56,25 @@ PyFrame PyStream::take(std::chrono::nanoseconds timeout, Read read) {
     PyErr_SetString(PyExc_TimeoutError, "no frame came within the timeout");
     throw nb::python_error();
   }
-  return PyFrame(std::move(*frame), stream_.options().writable);
+  return hand_out(std::move(*frame));
+}
+
+PyFrame PyStream::hand_out(Frame frame) {
+  stats_.add(frame);
+  return PyFrame(std::move(frame), origin_);
+}
+
+template <class Action>
+auto PyStream::while_open(Action action) {
+  check_open();
+  try {
+    if (stream_.is_current()) return action();
+    const GilReleased released;  // it may ask the daemon
+    return action();
+  } catch (const Error&) {
+    check_open();
+    throw;
+  }
 }
 
 PyFrame PyStream::next(std::optional<double> timeout, int64_t spin_us) {
@@ -62,6 +86,49 @@ PyFrame PyStream::next(std::optional<double> timeout, int64_t spin_us) {
 PyFrame PyStream::latest(std::optional<double> timeout) {
   return take(to_timeout(timeout), [this](auto limit, const std::function<bool()>& on_signal) {
     return stream_.latest(limit, on_signal);
+  });
+}
+
+std::optional<PyFrame> PyStream::find(uint64_t sequence) {
+  auto frame = while_open([&] { return stream_.find(sequence); });
+  if (!frame) return std::nullopt;
+  return PyFrame(std::move(*frame), origin_);
+}
+
+std::optional<PyFrame> PyStream::poll() {
+  auto frame = while_open([this] { return stream_.next(std::chrono::nanoseconds::zero()); });
+  if (!frame) return std::nullopt;
+  return hand_out(std::move(*frame));
+}
+
+int PyStream::wake_fd() {
+  check_open();
+  const GilReleased released;  // the first time it asks the daemon
+  return stream_.wake_fd();
+}
+
+void PyStream::arm() {
+  while_open([this] { stream_.arm(); });
+}
+
+void PyStream::drain() {
+  while_open([this] { stream_.drain(); });
+}
+
+PyStream PyStream::every() const {
+  check_open();
+  OpenOptions options = stream_.options();
+  options.mode = Mode::every;
+  const GilReleased released;
+  return PyStream(connection_->open(options), connection_, origin_->socket);
+}
+
+PyFrame PyStream::wait_until(std::optional<uint64_t> capture_ns, std::optional<double> timeout) {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  const uint64_t at_ns = capture_ns.value_or(
+      static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count()));
+  return take(to_timeout(timeout), [this, at_ns](auto limit, const std::function<bool()>& on_signal) {
+    return stream_.wait_until(at_ns, limit, on_signal);
   });
 }
 
@@ -92,6 +159,13 @@ nb::tuple shape(const PyStream& self) {
   return to_tuple(pixel_layout(stream.format(), stream.width(), stream.height(), 0).shape());
 }
 
+nb::object stats(const PyStream& self) {
+  const StreamStats& stats = self.stats();
+  return nb::module_::import_("framering._types")
+      .attr("StreamStats")(stats.frames(), stats.fps(), stats.age_ms(0.5), stats.age_ms(0.99),
+                           self.native().missed(), self.native().leases_held());
+}
+
 std::string repr(const PyStream& self) {
   const Stream& stream = self.native();
   std::string text = "<framering.Stream '" + stream.options().source + "'";
@@ -106,12 +180,35 @@ void bind_frames(nb::class_<PyStream>& stream) {
       .def("next", &PyStream::next, nb::arg("timeout") = nb::none(), nb::kw_only(), nb::arg("spin_us") = 0,
            docs::kNext)
       .def("latest", &PyStream::latest, nb::arg("timeout") = 5.0, docs::kLatest)
+      .def("wait_until", &PyStream::wait_until, nb::arg("capture_ns") = nb::none(), nb::arg("timeout") = 5.0,
+           docs::kWaitUntil)
       .def(
           "__iter__", [](nb::handle self) { return nb::borrow(self); },
           nb::sig("def __iter__(self) -> Stream"))
       .def("__next__", &iterate, docs::kIterate)
+      .def(
+          "__aiter__", [](nb::handle self) { return nb::borrow(self); },
+          nb::sig("def __aiter__(self) -> Stream"))
+      .def(
+          "__anext__",
+          [](nb::handle self) { return nb::module_::import_("framering._async").attr("iterate")(self); },
+          nb::sig("def __anext__(self) -> collections.abc.Coroutine[typing.Any, typing.Any, Frame]"),
+          docs::kAsyncIterate)
+      .def(
+          "next_async",
+          [](nb::handle self, nb::handle timeout) {
+            return nb::module_::import_("framering._async").attr("next_frame")(self, timeout);
+          },
+          nb::arg("timeout") = nb::none(),
+          nb::sig("def next_async(self, timeout: float | None = None) -> "
+                  "collections.abc.Coroutine[typing.Any, typing.Any, Frame]"),
+          docs::kNextAsync)
+      .def("every", &PyStream::every, docs::kEvery)
+      .def("find", &PyStream::find, nb::arg("sequence"), docs::kFind)
       .def_prop_ro(
-          "missed", [](const PyStream& self) { return self.native().missed(); }, docs::kMissed);
+          "missed", [](const PyStream& self) { return self.native().missed(); }, docs::kMissed)
+      .def_prop_ro("stats", &stats,
+                   nb::for_getter(nb::sig("def stats(self) -> framering._types.StreamStats")), docs::kStats);
 }
 
 void bind_facts(nb::class_<PyStream>& stream) {
@@ -167,6 +264,10 @@ void bind_stream(nb::module_& module) {
   bind_frames(stream);
   bind_facts(stream);
   bind_life(stream);
+  module.def("poll", &PyStream::poll, nb::arg("stream"), docs::kPoll);
+  module.def("wake_fd", &PyStream::wake_fd, nb::arg("stream"), docs::kWakeFd);
+  module.def("arm", &PyStream::arm, nb::arg("stream"), docs::kArm);
+  module.def("drain", &PyStream::drain, nb::arg("stream"), docs::kDrain);
 }
 
 }  // namespace framering::python

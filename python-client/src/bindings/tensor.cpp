@@ -7,6 +7,7 @@
 #include <nanobind/stl/tuple.h>
 
 #include <array>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,7 @@
 #include "python-client/src/bindings/dlpack.h"
 #include "python-client/src/bindings/docs.h"
 #include "python-client/src/bindings/frame.h"
+#include "python-client/src/bindings/frame_export.h"
 #include "python-client/src/bindings/gil.h"
 #include "python-client/src/bindings/values.h"
 
@@ -102,6 +104,38 @@ std::array<int64_t, 4> shape_of(size_t count, const TensorShape& shape, Layout l
   const auto frames = static_cast<int64_t>(count);
   if (layout == Layout::chw) return {frames, shape.channels, shape.height, shape.width};
   return {frames, shape.height, shape.width, shape.channels};
+}
+
+Rect inside(const PyFrame& frame, const Region& region) {
+  const Rect rect = to_rect(region);
+  const FrameInfo& info = frame.info();
+  if (uint32_t{rect.x} + rect.width <= info.width && uint32_t{rect.y} + rect.height <= info.height) {
+    return rect;
+  }
+  throw Error(ErrorCode::invalid_argument, "the region is not inside the frame of " +
+                                               std::to_string(info.width) + "x" +
+                                               std::to_string(info.height) + " pixels");
+}
+
+void copy_frame_to_host(const PyFrame& frame, uintptr_t address, const std::optional<Region>& region) {
+  const Lease lease = frame.lease();
+  auto* to = reinterpret_cast<std::byte*>(address);
+  const Rect part = region ? inside(frame, *region) : Rect{};
+  const GilReleased released;
+  if (!region) return lease->copy_to_host(to);
+  std::vector<std::byte> copied;
+  const std::byte* from = lease->data();
+  if (from == nullptr) {
+    copied.resize(lease->size_bytes());
+    lease->copy_to_host(copied.data());
+    from = copied.data();
+  }
+  const size_t pixel_bytes = bytes_per_pixel(lease->format());
+  const size_t row_bytes = part.width * pixel_bytes;
+  from += part.y * size_t{lease->stride()} + part.x * pixel_bytes;
+  for (size_t row = 0; row < part.height; ++row) {
+    std::memcpy(to + row * row_bytes, from + row * lease->stride(), row_bytes);
+  }
 }
 
 class MemoryHold final : public DlHold {
@@ -199,14 +233,20 @@ void bind_tensor(nb::module_& module) {
   module.def("make_tensor", &make_tensor, nb::arg("frames"), nb::arg("spec"),
              nb::sig("def make_tensor(frames: collections.abc.Sequence[Frame], spec: TensorSpec) -> Tensor"),
              docs::kMakeTensor);
+  module.def("copy_to_host", &copy_frame_to_host, nb::arg("frame"), nb::arg("address"),
+             nb::arg("region") = nb::none(), docs::kCopyToHost);
   module.def(
-      "copy_to_host",
-      [](const PyFrame& frame, uintptr_t out) {
-        const Lease lease = frame.lease();
-        const GilReleased released;
-        lease->copy_to_host(reinterpret_cast<std::byte*>(out));
+      "region_dlpack",
+      [](const PyFrame& frame, const Region& region, nb::handle stream, std::optional<IntPair> max_version,
+         std::optional<IntPair> device, std::optional<bool> copy) {
+        return region_to_dlpack(frame, inside(frame, region), stream, max_version, device, copy);
       },
-      nb::arg("frame"), nb::arg("address"), docs::kCopyToHost);
+      nb::arg("frame"), nb::arg("region"), nb::kw_only(), nb::arg("stream") = nb::none(),
+      nb::arg("max_version") = nb::none(), nb::arg("dl_device") = nb::none(), nb::arg("copy") = nb::none(),
+      nb::sig("def region_dlpack(frame: Frame, region: tuple[int, int, int, int], *, "
+              "stream: int | None = None, max_version: tuple[int, int] | None = None, "
+              "dl_device: tuple[int, int] | None = None, copy: bool | None = None) -> typing.Any"),
+      docs::kRegionDlpack);
 }
 
 }  // namespace framering::python

@@ -65,7 +65,7 @@ Value to_enum(std::string_view what, std::string_view word, const std::array<Val
 nb::object to_python(const ClientInfo& client) {
   return nb::module_::import_("framering._types")
       .attr("ClientInfo")(client.pid, client.uid, client.name, client.leases_held, client.drops_caused,
-                          client.leases_broken);
+                          client.leases_broken, client.confirmations_asked);
 }
 
 }  // namespace

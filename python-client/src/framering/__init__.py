@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 
-from framering import _core
+from framering import _core, _daemon
+from framering._contact_sheet import contact_sheet
 from framering._core import Connection, Frame, Stream
 from framering._errors import (
     Disconnected,
@@ -26,7 +27,9 @@ from framering._errors import (
     StreamEnded,
     Unavailable,
 )
-from framering._tensors import to_cupy, to_jax, to_numpy, to_torch
+from framering._handle import FrameHandle
+from framering._show import show
+from framering._tensors import to_cupy, to_jax, to_numpy, to_tensorflow, to_torch
 from framering._types import (
     Channels,
     ClientInfo,
@@ -38,6 +41,7 @@ from framering._types import (
     Rect,
     Resize,
     StreamInfo,
+    StreamStats,
 )
 
 __all__ = [
@@ -49,6 +53,7 @@ __all__ = [
     "Error",
     "ErrorCode",
     "Frame",
+    "FrameHandle",
     "InvalidArgument",
     "Layout",
     "LeaseLimit",
@@ -65,27 +70,33 @@ __all__ = [
     "StreamClosed",
     "StreamEnded",
     "StreamInfo",
+    "StreamStats",
     "Unavailable",
     "__version__",
     "connect",
+    "contact_sheet",
     "open",
+    "show",
     "to_cupy",
     "to_jax",
     "to_numpy",
+    "to_tensorflow",
     "to_torch",
 ]
 
 __version__ = _core.version()
 
 
-def connect(socket: str | os.PathLike[str] | None = None) -> Connection:
+def connect(socket: str | os.PathLike[str] | None = None, *, autostart: bool | None = None) -> Connection:
     """Connect to frameringd.
 
-    ``socket``: its path; None means $FRAMERING_SOCKET, else $XDG_RUNTIME_DIR/framering/socket, else
-    /run/framering/socket. Raises Unavailable (no daemon: the hint says how to start one), PermissionDenied,
-    QuotaExceeded, Error.
+    ``socket``: its path; None means $FRAMERING_SOCKET, else $XDG_RUNTIME_DIR/framering/socket where that is
+    there, else /run/framering/socket. ``autostart``: where nobody answers there, connect to a private daemon
+    that captures $DISPLAY for this user, and start it if need be; it ends with its last client. None: if
+    $FRAMERING_AUTOSTART is 1. Raises Unavailable (no daemon: the hint says how to start one),
+    PermissionDenied, QuotaExceeded, Error.
     """
-    return _core.connect("" if socket is None else os.fspath(socket))
+    return _daemon.connect(socket, autostart)
 
 
 def open(
@@ -97,6 +108,9 @@ def open(
     *,
     writable: bool = False,
     socket: str | os.PathLike[str] | None = None,
+    autostart: bool | None = None,
 ) -> Stream:
     """Connect to frameringd and open a stream of frames; see connect() and Connection.open()."""
-    return connect(socket).open(source, memory, mode, max_leases, max_fps, writable=writable)
+    return connect(socket, autostart=autostart).open(
+        source, memory, mode, max_leases, max_fps, writable=writable
+    )

@@ -1,12 +1,14 @@
 """The C++ client of framering; import framering instead."""
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+import os
 from typing import Any, Literal, NoReturn
 
 import numpy.typing
 from numpy.typing import NDArray
 
+import framering._handle
 import framering._types
 
 
@@ -54,6 +56,14 @@ class Frame:
     @property
     def published_ns(self) -> int:
         """When readers could first see the frame, in time.monotonic_ns()."""
+
+    @property
+    def confirmed_ns(self) -> int:
+        """
+        Until when the source was known to show this frame when it was taken, in time.monotonic_ns().
+
+        At least capture_ns; later where the daemon has confirmed that nothing changed.
+        """
 
     @property
     def format(self) -> framering._types.PixelFormat:
@@ -121,6 +131,14 @@ class Frame:
 
     def __exit__(self, *exception: object) -> None: ...
 
+    def handle(self) -> framering._handle.FrameHandle:
+        """
+        A small, picklable reference: FrameHandle.frame() in another process gives this frame again.
+
+        It keeps nothing: once the ring has overwritten the frame, it is gone. Hold this frame until the
+        other process has it, within the lease time.
+        """
+
     def __repr__(self) -> str: ...
 
     def __reduce__(self) -> NoReturn: ...
@@ -174,7 +192,7 @@ class Frame:
     def __dlpack_device__(self) -> tuple[int, int]:
         """(1, 0): host memory; (2, n): CUDA device n."""
 
-    def to_numpy(self, *, channels: framering._types.Channels | None = None, layout: framering._types.Layout | None = None, dtype: Any = None, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None, scale: float | None = None, mean: float | Sequence[float] | None = None, std: float | Sequence[float] | None = None, out: Any = None) -> Any:
+    def to_numpy(self, *, channels: framering._types.Channels | None = None, layout: framering._types.Layout | None = None, dtype: Any = None, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None, scale: float | None = None, mean: float | Sequence[float] | None = None, std: float | Sequence[float] | None = None, out: Any = None, copy: bool | None = None) -> Any:
         """
         A NumPy array, (height, width, channels).
 
@@ -182,7 +200,7 @@ class Frame:
         host memory, a copy from a CUDA device. With any, converted in one pass; see framering.to_numpy().
         """
 
-    def to_torch(self, *, channels: framering._types.Channels | None = None, layout: framering._types.Layout | None = None, dtype: Any = None, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None, scale: float | None = None, mean: float | Sequence[float] | None = None, std: float | Sequence[float] | None = None, out: Any = None) -> Any:
+    def to_torch(self, *, channels: framering._types.Channels | None = None, layout: framering._types.Layout | None = None, dtype: Any = None, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None, scale: float | None = None, mean: float | Sequence[float] | None = None, std: float | Sequence[float] | None = None, out: Any = None, copy: bool | None = None) -> Any:
         """
         A torch tensor on the frame's device, (channels, height, width).
 
@@ -190,7 +208,7 @@ class Frame:
         copy. With any, converted in one pass on torch's current stream; see framering.to_torch().
         """
 
-    def to_cupy(self, *, channels: framering._types.Channels | None = None, layout: framering._types.Layout | None = None, dtype: Any = None, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None, scale: float | None = None, mean: float | Sequence[float] | None = None, std: float | Sequence[float] | None = None, out: Any = None) -> Any:
+    def to_cupy(self, *, channels: framering._types.Channels | None = None, layout: framering._types.Layout | None = None, dtype: Any = None, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None, scale: float | None = None, mean: float | Sequence[float] | None = None, std: float | Sequence[float] | None = None, out: Any = None, copy: bool | None = None) -> Any:
         """
         A CuPy array, (height, width, channels).
 
@@ -198,12 +216,43 @@ class Frame:
         converted in one pass on CuPy's current stream; see framering.to_cupy().
         """
 
-    def to_jax(self, *, channels: framering._types.Channels | None = None, layout: framering._types.Layout | None = None, dtype: Any = None, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None, scale: float | None = None, mean: float | Sequence[float] | None = None, std: float | Sequence[float] | None = None) -> Any:
+    def to_jax(self, *, channels: framering._types.Channels | None = None, layout: framering._types.Layout | None = None, dtype: Any = None, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None, scale: float | None = None, mean: float | Sequence[float] | None = None, std: float | Sequence[float] | None = None, copy: bool | None = None) -> Any:
         """
         A JAX array on the frame's device, (height, width, channels).
 
         Without arguments jax.dlpack.from_dlpack(), without a copy. With any, converted in one pass; see
         framering.to_jax().
+        """
+
+    def to_tensorflow(self, *, channels: framering._types.Channels | None = None, layout: framering._types.Layout | None = None, dtype: Any = None, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None, scale: float | None = None, mean: float | Sequence[float] | None = None, std: float | Sequence[float] | None = None, copy: bool | None = None) -> Any:
+        """
+        A TensorFlow tensor, (height, width, channels).
+
+        Of a frame in host memory it is on the CPU, a copy; of one on a CUDA device, on that device. Without
+        arguments the pixels as they are; see framering.to_tensorflow().
+        """
+
+    def to_pil(self, mode: Literal['RGB', 'RGBA', 'L'] = 'RGB', *, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None) -> Any:
+        """
+        A PIL.Image.Image of mode "RGB", "RGBA" (opaque) or "L", of its own memory.
+
+        size (height, width), region and resize as framering.to_torch() explains.
+        """
+
+    def to_opencv(self, channels: Literal['BGR', 'BGRA', 'GRAY'] = 'BGR', *, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None, out: Any = None) -> Any:
+        """
+        What OpenCV reads: (height, width, 3) uint8, BGR, C-contiguous, writable.
+
+        channels "BGRA" gives (height, width, 4), opaque; "GRAY" (height, width). A copy of its own, or in
+        out. The rest is as framering.to_torch() explains. OpenCV itself is not needed.
+        """
+
+    def save(self, path: str | os.PathLike[str], *, quality: int = 90, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None) -> None:
+        """
+        Save as a picture: .png, or .jpg, .jpeg and .webp, which need Pillow.
+
+        quality, 1 to 100, is of those. ValueError for another ending. The rest is as framering.to_torch()
+        explains.
         """
 
 class Stream:
@@ -232,6 +281,18 @@ class Stream:
         Waits, timeout seconds at most, only while the stream has none. Raises as next() does.
         """
 
+    def wait_until(self, capture_ns: int | None = None, timeout: float | None = 5.0) -> Frame:
+        """
+        The newest frame, once it shows the source as it was at capture_ns or later.
+
+        capture_ns is a time.monotonic_ns(); None: now. After an action at that moment it is a frame with its
+        effect, and Frame.confirmed_ns proves it. A frame that was captured after the moment comes by itself;
+        an unchanged source is not captured again but asked, through the daemon, whether it has changed. A
+        change that is held back by a rate cap is captured as soon as the daemon's own max_fps allows. Waits,
+        timeout seconds at most, for a moment in the future too; with 0 it takes what is known already and
+        asks nobody. Raises as next() does.
+        """
+
     def __iter__(self) -> Stream: ...
 
     def __next__(self) -> Frame:
@@ -241,11 +302,46 @@ class Stream:
         close() stops the iteration; StreamEnded and Disconnected are raised.
         """
 
+    def __aiter__(self) -> Stream: ...
+
+    def __anext__(self) -> Coroutine[Any, Any, Frame]:
+        """
+        next_async() without a timeout.
+
+        close() stops the iteration; StreamEnded and Disconnected are raised.
+        """
+
+    def next_async(self, timeout: float | None = None) -> Coroutine[Any, Any, Frame]:
+        """
+        next() for asyncio: waits in the running event loop, without a thread.
+
+        Being cancelled while it waits costs no frame and no lease. TimeoutError after timeout seconds. Any
+        number of tasks may wait; a frame goes to one of them.
+        """
+
+    def every(self) -> Stream:
+        """
+        Another stream of this source in mode 'every': each frame in order.
+
+        It has leases of its own and is closed by itself: for frame in stream.every(). Raises as open() does.
+        """
+
+    def find(self, sequence: int) -> Frame | None:
+        """
+        The frame with this sequence, or None once its slot was overwritten.
+
+        It does not count for next() and latest().
+        """
+
     @property
     def missed(self) -> int:
         """
         Published frames that next() skipped (mode 'latest') or came too late for (mode 'every').
         """
+
+    @property
+    def stats(self) -> framering._types.StreamStats:
+        """How the frames came that this stream has returned; see StreamStats."""
 
     @property
     def source(self) -> str:
@@ -257,11 +353,19 @@ class Stream:
 
     @property
     def max_leases(self) -> int:
-        """Frames that may be held at the same time."""
+        """
+        Frames that may be held at the same time.
+
+        1 to 16, and no more than the stream's slots less 3, or 2: the daemon refuses more.
+        """
 
     @property
     def lease_ms(self) -> int:
-        """Milliseconds for which a frame is guaranteed to stay as it is."""
+        """
+        Milliseconds for which a frame is guaranteed to stay as it is.
+
+        What all streams of a process hold of one source beyond its slots less 3 is not guaranteed.
+        """
 
     @property
     def width(self) -> int:
@@ -317,6 +421,22 @@ class Stream:
 
     def __reduce__(self) -> NoReturn: ...
 
+def poll(stream: Stream) -> Frame | None:
+    """Stream.next(0), or None if there is none."""
+
+def wake_fd(stream: Stream) -> int:
+    """
+    A descriptor that is readable once something came after arm(), and after close().
+    """
+
+def arm(stream: Stream) -> None:
+    """
+    Asks for one wake-up of the descriptor; look for a frame after it, then wait.
+    """
+
+def drain(stream: Stream) -> None:
+    """Reads what made the descriptor readable."""
+
 class TensorSpec:
     """
     What a conversion makes of a frame; framering.to_torch() explains the words.
@@ -358,9 +478,16 @@ def write_tensor(frames: Sequence[Frame], spec: TensorSpec, address: int, stream
 def make_tensor(frames: Sequence[Frame], spec: TensorSpec) -> Tensor:
     """The same into fresh memory of the frames' device; done on return."""
 
-def copy_to_host(frame: Frame, address: int) -> None:
+def copy_to_host(frame: Frame, address: int, region: tuple[int, int, int, int] | None = None) -> None:
     """
     Copies the frame's rows, stride bytes each, to host memory at this address.
+
+    With a region (x, y, width, height) only that part, packed. Without the GIL.
+    """
+
+def region_dlpack(frame: Frame, region: tuple[int, int, int, int], *, stream: int | None = None, max_version: tuple[int, int] | None = None, dl_device: tuple[int, int] | None = None, copy: bool | None = None) -> Any:
+    """
+    Frame.__dlpack__() of a part of it, (x, y, width, height), whose rows keep their distance.
     """
 
 class Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,6 +40,7 @@ class _Conversion:
         mean: Numbers | None,
         std: Numbers | None,
         out: Any = None,
+        copy: bool | None = None,
     ) -> None:
         self.single = isinstance(frames, _core.Frame)
         self.frames: list[_core.Frame] = [frames] if isinstance(frames, _core.Frame) else list(frames)
@@ -49,6 +51,7 @@ class _Conversion:
         asked = (channels, layout, dtype, size, region, resize, scale, mean, std, out)
         if self.single and all(argument is None for argument in asked):
             return
+        _allow_copy(copy, "a conversion is always a copy")
         if not all((f.shape, f.format) == (self.first.shape, self.first.format) for f in self.frames):
             raise InvalidArgument("the frames of a batch must have one size and format")
         self.dtype = _dtype_name(dtype if dtype is not None else getattr(out, "dtype", None))
@@ -90,6 +93,11 @@ class _Conversion:
             )
 
 
+def _allow_copy(copy: bool | None, why: str) -> None:
+    if copy is False:
+        raise InvalidArgument(f"{why}: leave copy=False out, or take the pixels as they are where they are")
+
+
 def _three(values: Numbers | None, default: float) -> tuple[float, float, float]:
     if values is None:
         return (default,) * 3
@@ -126,6 +134,7 @@ def to_numpy(
     mean: Numbers | None = None,
     std: Numbers | None = None,
     out: NDArray[Any] | None = None,
+    copy: bool | None = None,
 ) -> NDArray[Any]:
     """One frame or a batch of them as a NumPy array, (height, width, channels) unless `layout` says "CHW".
 
@@ -135,11 +144,14 @@ def to_numpy(
     import numpy as np
 
     conversion = _Conversion(
-        frames, "HWC", channels, layout, dtype, size, region, resize, scale, mean, std, out
+        frames, "HWC", channels, layout, dtype, size, region, resize, scale, mean, std, out, copy
     )
     first = conversion.first
     if conversion.spec is None:
-        return first.numpy() if first.device is None else _copied(first)
+        if first.device is None:
+            return first.numpy().copy() if copy else first.numpy()
+        _allow_copy(copy, "a frame of a CUDA device is in host memory only as a copy")
+        return _copied(first)
     if conversion.dtype == "bfloat16":
         raise InvalidArgument("NumPy has no bfloat16: dtype must be one of uint8, float16, float32")
     if out is None:
@@ -175,6 +187,7 @@ def to_torch(
     mean: Numbers | None = None,
     std: Numbers | None = None,
     out: torch.Tensor | None = None,
+    copy: bool | None = None,
 ) -> torch.Tensor:
     """One frame or a batch of them as a torch tensor on their device.
 
@@ -192,6 +205,8 @@ def to_torch(
         uint8 and 1/255 for the others if not given; mean and std are one number or one for each channel of
         the result.
     `out`: a contiguous tensor that takes the result and is returned; otherwise a fresh one.
+    `copy`: True for memory of your own even of the pixels as they are; False raises InvalidArgument where the
+        result would be a copy, which every conversion is; None copies where it must.
 
     On a CUDA device the work is enqueued on torch's current stream and nothing waits for it; the frame's slot
     is given back after it, whenever the frame is released. Raises InvalidArgument, a ValueError that says
@@ -200,12 +215,12 @@ def to_torch(
     import torch
 
     conversion = _Conversion(
-        frames, "CHW", channels, layout, dtype, size, region, resize, scale, mean, std, out
+        frames, "CHW", channels, layout, dtype, size, region, resize, scale, mean, std, out, copy
     )
     first = conversion.first
     if conversion.spec is None:
         tensor: torch.Tensor = torch.from_dlpack(first)  # type: ignore[attr-defined, unused-ignore]
-        return tensor
+        return tensor.clone() if copy else tensor
     device = torch.device("cpu") if first.device is None else torch.device("cuda", first.device)
     if out is None:
         out = torch.empty(conversion.shape, dtype=_torch_dtype(conversion.dtype), device=device)
@@ -239,6 +254,7 @@ def to_cupy(
     mean: Numbers | None = None,
     std: Numbers | None = None,
     out: Any = None,
+    copy: bool | None = None,
 ) -> Any:
     """One frame or a batch of them as a CuPy array, (height, width, channels) unless `layout` says "CHW".
 
@@ -248,12 +264,13 @@ def to_cupy(
     import cupy  # type: ignore[import-not-found, unused-ignore]
 
     conversion = _Conversion(
-        frames, "HWC", channels, layout, dtype, size, region, resize, scale, mean, std, out
+        frames, "HWC", channels, layout, dtype, size, region, resize, scale, mean, std, out, copy
     )
     first = conversion.first
     if conversion.spec is not None and conversion.dtype == "bfloat16":
         raise InvalidArgument("CuPy has no bfloat16: dtype must be one of uint8, float16, float32")
     if first.device is None:
+        _allow_copy(copy, "a frame in host memory is on a CUDA device only as a copy")
         if conversion.spec is None:
             return cupy.asarray(first.numpy())
         host = to_numpy(
@@ -275,7 +292,8 @@ def to_cupy(
         return out
     with cupy.cuda.Device(first.device):
         if conversion.spec is None:
-            return cupy.from_dlpack(first)
+            array = cupy.from_dlpack(first)
+            return array.copy() if copy else array
         if out is None:
             out = cupy.empty(conversion.shape, conversion.dtype)
         else:
@@ -296,6 +314,7 @@ def to_jax(
     scale: float | None = None,
     mean: Numbers | None = None,
     std: Numbers | None = None,
+    copy: bool | None = None,
 ) -> Any:
     """One frame or a batch of them as a JAX array, (height, width, channels) unless `layout` says "CHW".
 
@@ -304,7 +323,68 @@ def to_jax(
     """
     import jax  # type: ignore[import-not-found, unused-ignore]
 
-    conversion = _Conversion(frames, "HWC", channels, layout, dtype, size, region, resize, scale, mean, std)
+    conversion = _Conversion(
+        frames, "HWC", channels, layout, dtype, size, region, resize, scale, mean, std, None, copy
+    )
     if conversion.spec is None:
-        return jax.dlpack.from_dlpack(conversion.first)
+        array = jax.dlpack.from_dlpack(conversion.first)
+        return jax.numpy.array(array, copy=True) if copy else array
     return conversion.one(jax.dlpack.from_dlpack(conversion.fresh()))
+
+
+def to_tensorflow(
+    frames: Frames,
+    *,
+    channels: Channels | None = None,
+    layout: Layout | None = None,
+    dtype: Any = None,
+    size: Size | None = None,
+    region: Region | None = None,
+    resize: Resize | None = None,
+    scale: float | None = None,
+    mean: Numbers | None = None,
+    std: Numbers | None = None,
+    copy: bool | None = None,
+) -> Any:
+    """One frame or a batch of them as a TensorFlow tensor, (height, width, channels) unless told otherwise.
+
+    The arguments are those of to_torch(); TensorFlow's tensors never change, so there is no `out`. Of frames
+    in host memory it is a copy on the CPU, since TensorFlow takes only some alignments as they are; of frames
+    on a CUDA device it is there.
+    """
+    import tensorflow as tf  # type: ignore[import-not-found, import-untyped, unused-ignore]
+
+    conversion = _Conversion(
+        frames, "HWC", channels, layout, dtype, size, region, resize, scale, mean, std, None, copy
+    )
+    first = conversion.first
+    if first.device is None:
+        _allow_copy(copy, "a frame in host memory becomes a TensorFlow tensor only as a copy")
+    if conversion.spec is not None:
+        return conversion.one(tf.experimental.dlpack.from_dlpack(conversion.fresh().__dlpack__()))
+    if first.device is None:
+        return tf.convert_to_tensor(first.numpy())
+    tensor = tf.experimental.dlpack.from_dlpack(first.__dlpack__())
+    return tf.identity(tensor) if copy else tensor
+
+
+def to_bytes(
+    frame: _core.Frame,
+    channels: Channels,
+    *,
+    size: Size | None = None,
+    region: Region | None = None,
+    resize: Resize | None = None,
+) -> tuple[bytearray, Size]:
+    """Packed rows of 8 bits a channel, without NumPy, and (width, height)."""
+    conversion = _Conversion(
+        frame, "HWC", channels, None, None, size, region, resize, None, None, None, None, None
+    )
+    height, width, depth = conversion.shape
+    pixels = bytearray(height * width * depth)
+    address = ctypes.addressof((ctypes.c_ubyte * len(pixels)).from_buffer(pixels))
+    if frame.device is None:
+        conversion.write(address)
+    else:
+        conversion.fresh().copy_to_host(address)
+    return pixels, (width, height)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 PixelFormat = Literal["BGRX8888", "RGBX8888", "XRGB2101010", "RGB565", "BGRA8888"]
 Memory = Literal["host", "cuda", "cuda-ipc"]
@@ -23,6 +23,11 @@ class _HasPtr(Protocol):
     def ptr(self) -> int: ...
 
 
+# Anything with the buffer protocol: bytes, bytearray, memoryview, an array.
+Buffer = Any
+# x, y, width, height in pixels.
+Region4 = tuple[int, int, int, int]
+
 # torch.cuda.Stream, cupy.cuda.Stream, or the number of a stream.
 CudaStream = int | _HasCudaStream | _HasPtr
 
@@ -41,7 +46,8 @@ class ClientInfo:
     """A process that reads a stream.
 
     ``drops_caused`` counts frames that found no free slot while this client held one, ``leases_broken``
-    the leases that were taken back from it after the guaranteed time.
+    the leases that were taken back from it after the guaranteed time, and ``confirmations_asked`` how often
+    ``Stream.wait_until()`` had to ask.
     """
 
     pid: int
@@ -50,6 +56,7 @@ class ClientInfo:
     leases_held: int
     drops_caused: int
     leases_broken: int
+    confirmations_asked: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +84,20 @@ class StreamInfo:
     dropped: int
     client_count: int
     clients: list[ClientInfo]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStats:
+    """How the frames came that a stream has returned.
+
+    ``frames`` counts them, one that was returned again once. ``fps`` and the ages are of the last 512:
+    frames a second, and the milliseconds from the request of the capture until it was returned, median and
+    99 %. ``missed`` is ``Stream.missed``, ``leases_held`` the frames that are held now.
+    """
+
+    frames: int
+    fps: float
+    age_p50_ms: float
+    age_p99_ms: float
+    missed: int
+    leases_held: int

@@ -1,0 +1,129 @@
+"""A Debian of the tests' own, booted with its systemd in a container, and what is run in it."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ROOT / "build/packages"
+SUITE = "bookworm"
+# A system that boots, what the packages need, X servers, and what the tests run besides.
+CONTENTS = (
+    "systemd", "systemd-sysv", "dbus", "libpam-systemd", "procps", "xvfb", "x11-xserver-utils", "xauth",
+    "libspdlog1.10", "libfmt9", "libpng16-16", "libxcb-damage0", "libxcb-randr0", "libxcb-shm0",
+    "libxcb-xfixes0", "libstdc++-12-dev",
+)  # fmt: skip
+BOOT_S = 60
+
+
+def why_it_cannot_run() -> str | None:
+    if os.geteuid() != 0:
+        return "booting a machine needs root"
+    missing = [name for name in ("mmdebstrap", "systemd-nspawn", "nsenter") if not shutil.which(name)]
+    return f"not installed: {', '.join(missing)}" if missing else None
+
+
+def system_tree() -> Path:
+    """The files of the machine, made once and only read from then on."""
+    stamp = hashlib.sha256(f"{SUITE} {CONTENTS}".encode()).hexdigest()[:16]
+    tree = ROOT / "build/systemd" / f"root-{stamp}"
+    if not tree.exists():
+        tree.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=tree.parent) as folder:
+            made = Path(folder) / "root"
+            include = f"--include={','.join(CONTENTS)}"
+            command = ["mmdebstrap", "--quiet", "--variant=minbase", include, SUITE, str(made)]
+            subprocess.run(command, check=True, timeout=1500)
+            made.rename(tree)
+    return tree
+
+
+class Machine:
+    """Its changes are gone when it is switched off. Commands run as root, or as `user`, a user id."""
+
+    def __init__(self, leader: int) -> None:
+        self.leader = leader
+
+    def command(self, words: tuple[object, ...], user: int | None) -> list[str]:
+        become = [f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user is not None else []
+        enter = ["nsenter", f"--target={self.leader}", "--all", "--wd=/"]
+        # --all leaves out the control group: clients are nobody's service.
+        return [*enter, "setpriv", "--pdeathsig=KILL", *become, *map(str, words)]
+
+    def try_run(
+        self, *words: object, user: int | None = None, **options: Any
+    ) -> "subprocess.CompletedProcess[Any]":
+        options = {"capture_output": True, "text": True, "timeout": 120, "env": ENV, **options}
+        return subprocess.run(self.command(words, user), **options)
+
+    def run(self, *words: object, user: int | None = None, **options: Any) -> Any:
+        """What it prints."""
+        result = self.try_run(*words, user=user, **options)
+        assert result.returncode == 0, f"{words}: {result.returncode}\n{result.stdout}\n{result.stderr}"
+        return result.stdout
+
+    @contextlib.contextmanager
+    def started(
+        self, *words: object, user: int | None = None, **options: Any
+    ) -> "Iterator[subprocess.Popen[str]]":
+        process = subprocess.Popen(self.command(words, user), text=True, **{"env": ENV, **options})
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+    def write(self, path: str, text: str) -> None:
+        self.run("sh", "-c", 'mkdir -p "$(dirname "$1")" && cat >"$1"', "sh", path, input=text)
+
+    def show(self, unit: str, name: str) -> str:
+        return str(self.run("systemctl", "show", "-p", name, "--value", unit)).strip()
+
+    def journal(self, unit: str) -> str:
+        self.run("journalctl", "--sync")
+        return str(self.run("journalctl", "--no-pager", "-o", "cat", "-u", unit))
+
+
+ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "this did not come true in time"
+        time.sleep(0.05)
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@contextlib.contextmanager
+def booted(log: IO[bytes]) -> Iterator[Machine]:
+    """Switched on, up, and off again. /packages in it is PACKAGES; it has no network."""
+    options = ["--quiet", "--boot", "--register=no", "--keep-unit", "--private-network", "--link-journal=no"]
+    place = [f"--directory={system_tree()}", "--volatile=overlay", f"--bind-ro={PACKAGES}:/packages"]
+    command = ["setpriv", "--pdeathsig=TERM", "systemd-nspawn", *options, *place]
+    container = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        wait_until(lambda: container.poll() is not None or children(container.pid), BOOT_S)
+        assert container.poll() is None, "the machine did not start; see its log"
+        machine = Machine(children(container.pid)[0])
+        wait_until(
+            lambda: machine.try_run("systemctl", "is-system-running", "--wait").returncode == 0, BOOT_S
+        )
+        yield machine
+    finally:
+        container.terminate()
+        try:
+            container.wait(20)
+        except subprocess.TimeoutExpired:
+            container.kill()
+            container.wait()
