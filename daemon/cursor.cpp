@@ -44,7 +44,8 @@ Rgb unpack(uint32_t pixel, PixelFormat format) {
   }
 }
 
-uint32_t pack(const Rgb& color, uint32_t old, PixelFormat format) {
+// `old` is the pixel that is painted over, `alpha` that of the paint.
+uint32_t pack(const Rgb& color, uint32_t alpha, uint32_t old, PixelFormat format) {
   switch (format) {
     case PixelFormat::kRgbx8888:
       return (old & 0xff000000) | color.blue << 16 | color.green << 8 | color.red;
@@ -54,6 +55,8 @@ uint32_t pack(const Rgb& color, uint32_t old, PixelFormat format) {
     }
     case PixelFormat::kRgb565:
       return (color.red >> 3) << 11 | (color.green >> 2) << 5 | color.blue >> 3;
+    case PixelFormat::kBgra8888:
+      return over(alpha, alpha, old >> 24) << 24 | color.red << 16 | color.green << 8 | color.blue;
     default:
       return (old & 0xff000000) | color.red << 16 | color.green << 8 | color.blue;
   }
@@ -92,7 +95,7 @@ void paint_cursor(const Cursor& cursor, const Geometry& geometry, std::span<std:
       std::byte* const at = pixels.data() + size_t{y} * geometry.stride() + size_t{x} * pixel_bytes;
       uint32_t pixel = 0;
       std::memcpy(&pixel, at, pixel_bytes);
-      pixel = pack(compose(argb, unpack(pixel, geometry.format)), pixel, geometry.format);
+      pixel = pack(compose(argb, unpack(pixel, geometry.format)), argb >> 24, pixel, geometry.format);
       std::memcpy(at, &pixel, pixel_bytes);
     }
   }

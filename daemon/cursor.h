@@ -27,7 +27,7 @@ bool looks_the_same(const Cursor& a, const Cursor& b);
 DamageRect cursor_rect(const Cursor& cursor, const Geometry& geometry);
 
 // Composes the picture over the frame as Render's Over does, to the last bit; where a channel has other than
-// 8 bits, in 8 bits. `pixels` holds geometry.frame_bytes().
+// 8 bits, in 8 bits; alpha where the format has it, too. `pixels` holds geometry.frame_bytes().
 void paint_cursor(const Cursor& cursor, const Geometry& geometry, std::span<std::byte> pixels);
 
 // At most kMaxCursorSize in each direction: what is beyond is cut off, as far from the hot spot as can be.

@@ -78,6 +78,10 @@ std::optional<Ending> EpochLoop::look() {
     set_dirty();
   }
   if (events->changed) set_dirty();
+  if (events->stale != std::exchange(stale_, events->stale)) {
+    ring_.set_stale(stale_);
+    epoch_.publisher.notify();
+  }
   if (confirming && dirty_) waited_for_ = true;
   if (confirming && !dirty_) confirm(now);
   return std::nullopt;

@@ -65,6 +65,7 @@ class EpochLoop {
   bool safety_pending_ = false;  // something was captured by damage alone since the last full capture
   // When all was captured last, or what came after it began to be captured by damage alone.
   uint64_t last_full_ns_;
+  bool stale_ = false;       // as the control page says
   bool waited_for_ = false;  // somebody wants the frame that is due
   uint64_t next_confirmation_ns_ = 0;
   bool follows_cursor_ = false;

@@ -18,6 +18,8 @@ struct Geometry {
   uint32_t width = 0;   // pixels
   uint32_t height = 0;  // pixels
   PixelFormat format = PixelFormat::kBgrx8888;
+  int32_t x = 0;  // of the first pixel on the desktop, in pixels
+  int32_t y = 0;
 
   uint32_t stride() const { return proto::stride_bytes(width, format); }
   uint64_t frame_bytes() const { return uint64_t{stride()} * height; }

@@ -45,6 +45,7 @@ struct Daemon {
 
   boost::asio::io_context io;
   std::atomic<bool> must_restart{false};
+  const Shared shared = make_shared_parts();
   std::optional<Quota> quota;
   std::optional<StreamRegistry> streams;
   std::optional<Server> server;
@@ -72,14 +73,12 @@ PoolFactory make_pool(Daemon& daemon, const std::string& source, const Config& c
 
 proto::Result<StreamRegistry::Parts> find_parts(Daemon& daemon, const SourceName& name,
                                                 const Config& config) {
-  auto source = find_source(name, config);
-  if (!source) return source.error();
   return StreamRegistry::Parts{{.source = name.text(),
                                 .slot_count = config.slots,
                                 .lease_ms = config.lease_ms,
                                 .max_fps = config.max_fps.value_or(default_max_fps(name)),
                                 .keepalive_ms = config.keepalive_ms},
-                               *std::move(source),
+                               find_source(name, config, daemon.shared),
                                make_pool(daemon, name.text(), config)};
 }
 

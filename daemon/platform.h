@@ -13,8 +13,16 @@
 
 namespace framering::daemon {
 
+class X11Hubs;
+
+// What the sources of one daemon share.
+struct Shared {
+  std::shared_ptr<X11Hubs> x11;
+};
+Shared make_shared_parts();
+
 // The source of this name, with what the configuration says.
-proto::Result<SourceFactory> find_source(const SourceName& name, const Config& config);
+SourceFactory find_source(const SourceName& name, const Config& config, const Shared& shared);
 // The rate cap of this source where the configuration names none.
 double default_max_fps(const SourceName& name);
 // The pool for this source, where the configuration says, and a line in the log about it. kMemoryUnavailable

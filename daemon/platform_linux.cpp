@@ -8,6 +8,7 @@
 
 #include "daemon/capture/test_source.h"
 #include "daemon/capture/x11_source.h"
+#include "daemon/capture/x11_window.h"
 #include "daemon/memory/cuda_pool.h"
 #include "daemon/memory/host_pool.h"
 #include "daemon/platform.h"
@@ -18,17 +19,45 @@ using proto::Error;
 using proto::ErrorCode;
 using proto::MemoryKind;
 
-proto::Result<SourceFactory> find_source(const SourceName& name, const Config& config) {
-  if (const auto* test = std::get_if<TestName>(&name.value())) {
-    const TestSourceOptions options{{test->width, test->height, proto::PixelFormat::kBgrx8888}, test->fps};
-    return SourceFactory([options] { return open_test_source(options); });
-  }
-  if (std::holds_alternative<ScreenName>(name.value())) {
-    const X11Options options{.display = config.display, .embed_cursor = name.with_cursor()};
-    return SourceFactory([options] { return open_x11_source(options); });
-  }
-  return Error{ErrorCode::kInvalidArgument, "source " + name.text() + " cannot be captured here",
-               "there are: screen, screen+cursor, test:WIDTHxHEIGHT@FPS"};
+namespace {
+
+template <class... Kinds>
+struct Overloaded : Kinds... {
+  using Kinds::operator()...;
+};
+template <class... Kinds>
+Overloaded(Kinds...) -> Overloaded<Kinds...>;
+
+}  // namespace
+
+Shared make_shared_parts() {
+  return {std::make_shared<X11Hubs>()};
+}
+
+SourceFactory find_source(const SourceName& name, const Config& config, const Shared& shared) {
+  const auto part = [&](auto part) -> SourceFactory {
+    const X11Options options{.display = config.display,
+                             .part = std::move(part),
+                             .hubs = shared.x11,
+                             .embed_cursor = name.with_cursor()};
+    return [options] { return open_x11_source(options); };
+  };
+  const auto window = [&](auto window) -> SourceFactory {
+    const X11WindowOptions options{.display = config.display,
+                                   .name = std::move(window),
+                                   .hubs = shared.x11,
+                                   .embed_cursor = name.with_cursor()};
+    return [options] { return open_x11_window(options); };
+  };
+  return std::visit(Overloaded{[](const TestName& test) -> SourceFactory {
+                                 const TestSourceOptions options{{test.width, test.height}, test.fps};
+                                 return [options] { return open_test_source(options); };
+                               },
+                               [&](const ScreenName& screen) { return part(screen); },
+                               [&](const MonitorName& monitor) { return part(monitor); },
+                               [&](const RegionName& region) { return part(region); },
+                               [&](const auto& any_window) { return window(any_window); }},
+                    name.value());
 }
 
 double default_max_fps(const SourceName& name) {

@@ -37,6 +37,8 @@ proto::Result<std::unique_ptr<Ring>> Ring::create(const RingOptions& options) {
   control.height = options.geometry.height;
   control.stride = options.geometry.stride();
   control.format = static_cast<uint32_t>(options.geometry.format);
+  control.x = options.geometry.x;
+  control.y = options.geometry.y;
   control.slot_bytes = options.slot_bytes;
   control.region_bytes = options.slot_bytes * options.slot_count;
   control.cursor_shapes = options.cursor_shapes;
@@ -243,6 +245,11 @@ void Ring::retract() {
 void Ring::confirm(uint64_t until_ns) {
   confirmed_ns_ = until_ns;
   control_->confirmed_ns.store(until_ns, std::memory_order_release);
+}
+
+void Ring::set_stale(bool stale) {
+  control_->state.store(static_cast<uint32_t>(stale ? StreamState::kStale : StreamState::kLive),
+                        std::memory_order_seq_cst);
 }
 
 void Ring::end(std::string_view reason) {

@@ -34,6 +34,7 @@ inline constexpr uint32_t kMaxSourceName = 256;
 inline constexpr uint32_t kMaxClientName = 64;
 inline constexpr uint32_t kMaxListedClients = 256;  // in one ListReply
 inline constexpr uint32_t kMaxStreams = 64;
+inline constexpr uint32_t kMaxListedWindows = 128;
 inline constexpr uint32_t kHandshakeTimeoutMs = 2000;
 inline constexpr uint32_t kOpenLimitMs = 4000;  // for a source to open; a client waits 5 s for any answer
 inline constexpr uint32_t kDefaultLingerMs = 2000;

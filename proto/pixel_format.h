@@ -12,10 +12,11 @@ enum class PixelFormat : uint32_t {
   kRgbx8888 = 2,     // bytes R, G, B, undefined
   kXrgb2101010 = 3,  // little-endian 32-bit word: x:2 R:10 G:10 B:10
   kRgb565 = 4,       // little-endian 16-bit word: R:5 G:6 B:5
+  kBgra8888 = 5,     // bytes B, G, R, A; the colours are premultiplied by alpha
 };
 
 constexpr bool is_known(PixelFormat format) {
-  return format >= PixelFormat::kBgrx8888 && format <= PixelFormat::kRgb565;
+  return format >= PixelFormat::kBgrx8888 && format <= PixelFormat::kBgra8888;
 }
 
 constexpr uint32_t bytes_per_pixel(PixelFormat format) {
@@ -32,6 +33,8 @@ constexpr std::string_view format_name(PixelFormat format) {
       return "XRGB2101010";
     case PixelFormat::kRgb565:
       return "RGB565";
+    case PixelFormat::kBgra8888:
+      return "BGRA8888";
   }
   return "unknown";
 }

@@ -106,12 +106,14 @@ struct ControlPage {
   uint16_t layout_version;
   uint16_t slot_count;
   uint64_t epoch;
-  uint32_t width;          // pixels
-  uint32_t height;         // pixels
-  uint32_t stride;         // bytes between rows
-  uint32_t format;         // PixelFormat
-  uint64_t slot_bytes;     // bytes between slots; a multiple of the page size
-  uint64_t region_bytes;   // slot_bytes * slot_count
+  uint32_t width;         // pixels
+  uint32_t height;        // pixels
+  uint32_t stride;        // bytes between rows
+  uint32_t format;        // PixelFormat
+  uint64_t slot_bytes;    // bytes between slots; a multiple of the page size
+  uint64_t region_bytes;  // slot_bytes * slot_count
+  int32_t x;              // of the frames' first pixel on the desktop, in pixels; 0 for a window
+  int32_t y;
   uint32_t cursor_shapes;  // 0: the source has no pointer
 
   // What a polling client reads, on a cache line of its own.
@@ -184,7 +186,9 @@ static_assert(offsetof(ControlPage, stride) == 24);
 static_assert(offsetof(ControlPage, format) == 28);
 static_assert(offsetof(ControlPage, slot_bytes) == 32);
 static_assert(offsetof(ControlPage, region_bytes) == 40);
-static_assert(offsetof(ControlPage, cursor_shapes) == 48);
+static_assert(offsetof(ControlPage, x) == 48);
+static_assert(offsetof(ControlPage, y) == 52);
+static_assert(offsetof(ControlPage, cursor_shapes) == 56);
 static_assert(offsetof(ControlPage, latest) == 64);
 static_assert(offsetof(ControlPage, confirmed_ns) == 72);
 static_assert(offsetof(ControlPage, state) == 80);

@@ -38,9 +38,9 @@ int grab(const std::string& socket, const GrabOptions& options) {
                                            std::chrono::duration<double>(options.timeout_s));
   // Again where the conversion took longer than the lease.
   while (const auto frame = stream.latest(deadline - Clock::now())) {
-    const auto rgb = to_rgb(*frame);
+    const Picture picture = to_picture(*frame);
     if (frame->valid()) {
-      write_output(options.output, encode_png(rgb, frame->width(), frame->height()));
+      write_output(options.output, encode_png(picture));
       if (options.json) std::fprintf(to_stdout ? stderr : stdout, "%s\n", describe(*frame, options).c_str());
       return kOk;
     }

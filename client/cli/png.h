@@ -8,10 +8,17 @@
 
 namespace framering::cli {
 
-// 8-bit RGB, three bytes a pixel, rows without padding; deeper channels lose their low bits.
-std::vector<unsigned char> to_rgb(const Frame& frame);
+// 8 bits a channel, rows without padding; deeper channels lose their low bits.
+struct Picture {
+  uint32_t width = 0;
+  uint32_t height = 0;
+  bool alpha = false;  // R, G, B, A, the colours not multiplied by alpha; else R, G, B
+  std::vector<unsigned char> pixels;
+};
+
+Picture to_picture(const Frame& frame);
 
 // The bytes of a PNG file.
-std::vector<unsigned char> encode_png(const std::vector<unsigned char>& rgb, uint32_t width, uint32_t height);
+std::vector<unsigned char> encode_png(const Picture& picture);
 
 }  // namespace framering::cli

@@ -91,6 +91,7 @@ struct Packing {
 Packing packing(PixelFormat format) {
   switch (format) {
     case PixelFormat::bgrx8888:
+    case PixelFormat::bgra8888:  // as it looks over black
       return {{16, 8, 0}, {255, 255, 255}};
     case PixelFormat::rgbx8888:
       return {{0, 8, 16}, {255, 255, 255}};

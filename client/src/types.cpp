@@ -14,6 +14,7 @@ static_assert(same(PixelFormat::bgrx8888, proto::PixelFormat::kBgrx8888));
 static_assert(same(PixelFormat::rgbx8888, proto::PixelFormat::kRgbx8888));
 static_assert(same(PixelFormat::xrgb2101010, proto::PixelFormat::kXrgb2101010));
 static_assert(same(PixelFormat::rgb565, proto::PixelFormat::kRgb565));
+static_assert(same(PixelFormat::bgra8888, proto::PixelFormat::kBgra8888));
 
 constexpr bool same(Memory ours, proto::MemoryKind wire) {
   return static_cast<uint8_t>(ours) == static_cast<uint8_t>(wire);

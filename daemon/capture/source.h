@@ -19,6 +19,7 @@ namespace framering::daemon {
 struct SourceEvents {
   bool changed = false;   // there may be something new to capture
   bool geometry = false;  // geometry() may differ from the bound one: the pump starts a new epoch if it does
+  bool stale = false;     // what is captured now is what was last shown, such as of a window that is hidden
 };
 
 class Source {

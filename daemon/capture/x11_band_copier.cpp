@@ -20,17 +20,21 @@ constexpr uint32_t kJoinRows = 8;
 
 class X11BandCopier final : public X11Copier {
  public:
-  X11BandCopier(const X11Connection& connection, X11Damage& damage, const Geometry& geometry,
+  X11BandCopier(const X11Caller& caller, X11Damage& damage, const X11Picture& picture, uint32_t stride,
                 std::span<const Surface> surfaces, X11Segment segment)
-      : connection_(connection), damage_(damage), geometry_(geometry), segment_(std::move(segment)) {
+      : caller_(caller), damage_(&damage), picture_(picture), stride_(stride), segment_(std::move(segment)) {
     for (const Surface& surface : surfaces) {
-      targets_.push_back({static_cast<uint32_t>(surface.offset), std::vector<bool>(geometry.height)});
+      targets_.push_back({static_cast<uint32_t>(surface.offset), std::vector<bool>(picture.area.height)});
     }
   }
 
   Status copy(size_t surface, bool everything, Damage& changed) override;
   void painted_over(size_t surface, DamageRect rect) override {
     std::fill_n(targets_[surface].missing.begin() + rect.y, rect.height, true);
+  }
+  void set_source(xcb_drawable_t drawable, X11Damage& damage) override {
+    picture_.drawable = drawable;
+    damage_ = &damage;
   }
 
  private:
@@ -42,18 +46,19 @@ class X11BandCopier final : public X11Copier {
   void add_missing(const Damage& changed);
   Status copy_missing(Target& target);
 
-  const X11Connection& connection_;
-  X11Damage& damage_;
-  const Geometry geometry_;
+  const X11Caller& caller_;
+  X11Damage* damage_;
+  X11Picture picture_;
+  const uint32_t stride_;  // bytes
   const X11Segment segment_;
   std::vector<Target> targets_;
   std::vector<xcb_shm_get_image_cookie_t> sent_;
 };
 
 Status X11BandCopier::copy(size_t surface, bool everything, Damage& changed) {
-  damage_.take();
-  if (auto fetched = damage_.fetch(geometry_, changed); !fetched) return fetched;
-  if (everything) changed.set_full(geometry_);
+  everything |= !damage_->take();
+  if (auto fetched = damage_->fetch(picture_.area, changed); !fetched) return fetched;
+  if (everything) changed.set_full({picture_.area.width, picture_.area.height});
   add_missing(changed);
   return copy_missing(targets_[surface]);
 }
@@ -67,7 +72,7 @@ void X11BandCopier::add_missing(const Damage& changed) {
 }
 
 Status X11BandCopier::copy_missing(Target& target) {
-  xcb_connection_t* xcb = connection_.xcb();
+  xcb_connection_t* xcb = caller_.xcb();
   const auto begin = target.missing.begin();
   const auto end = target.missing.end();
   sent_.clear();
@@ -79,34 +84,32 @@ Status X11BandCopier::copy_missing(Target& target) {
       next = std::find(last, end, true);
     }
     const auto y = static_cast<uint32_t>(first - begin);
-    sent_.push_back(xcb_shm_get_image(xcb, connection_.root(), 0, static_cast<int16_t>(y),
-                                      static_cast<uint16_t>(geometry_.width),
-                                      static_cast<uint16_t>(last - first), ~0u, XCB_IMAGE_FORMAT_Z_PIXMAP,
-                                      segment_.id(), target.offset + y * geometry_.stride()));
+    sent_.push_back(xcb_shm_get_image(xcb, picture_.drawable, picture_.x,
+                                      static_cast<int16_t>(picture_.y + static_cast<int32_t>(y)),
+                                      picture_.area.width, static_cast<uint16_t>(last - first), ~0u,
+                                      XCB_IMAGE_FORMAT_Z_PIXMAP, segment_.id(), target.offset + y * stride_));
     first = next;
   }
 
   Status copied = Ok{};
-  for (const auto cookie : sent_) {
-    xcb_generic_error_t* error = nullptr;
-    const XcbPtr<xcb_shm_get_image_reply_t> reply(xcb_shm_get_image_reply(xcb, cookie, &error));
-    const XcbPtr<xcb_generic_error_t> owner(error);
-    if (!reply) copied = error ? connection_.failed(*error) : connection_.gone();
+  // The last first: all of them are one round trip.
+  for (auto cookie = sent_.rbegin(); cookie != sent_.rend(); ++cookie) {
+    const auto reply = caller_.reply<xcb_shm_get_image_reply_t>(*cookie);
+    if (!reply) copied = reply.error();
   }
-  connection_.count_round_trip();
   if (copied) std::fill(begin, end, false);
   return copied;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<X11Copier>> make_x11_band_copier(const X11Connection& connection, X11Damage& damage,
-                                                        const Geometry& geometry,
+Result<std::unique_ptr<X11Copier>> make_x11_band_copier(const X11Caller& caller, X11Damage& damage,
+                                                        const X11Picture& picture, uint32_t stride,
                                                         std::span<const Surface> surfaces) {
-  auto segment = X11Segment::attach(connection, surfaces.front().fd);
+  auto segment = X11Segment::attach(caller, surfaces.front().fd);
   if (!segment) return segment.error();
   return std::unique_ptr<X11Copier>(
-      std::make_unique<X11BandCopier>(connection, damage, geometry, surfaces, *std::move(segment)));
+      std::make_unique<X11BandCopier>(caller, damage, picture, stride, surfaces, *std::move(segment)));
 }
 
 }  // namespace framering::daemon

@@ -1,7 +1,9 @@
 #include "daemon/capture/x11_connection.h"
 
 #include <sys/socket.h>
+#include <xcb/composite.h>
 #include <xcb/damage.h>
+#include <xcb/randr.h>
 #include <xcb/shm.h>
 #include <xcb/xfixes.h>
 
@@ -53,6 +55,7 @@ Result<std::unique_ptr<X11Connection>> X11Connection::open(const std::string& di
   connection->screen_ = screen_of(connection->xcb_, screen);
   if (auto local = connection->require_local_socket(); !local) return local.error();
   if (auto extensions = connection->require_extensions(); !extensions) return extensions.error();
+  connection->find_optional_extensions();
   return connection;
 }
 
@@ -98,7 +101,6 @@ Status X11Connection::require_extensions() {
       xcb_damage_query_version_reply(xcb_, damage_cookie, nullptr));
   const XcbPtr<xcb_xfixes_query_version_reply_t> xfixes(
       xcb_xfixes_query_version_reply(xcb_, xfixes_cookie, nullptr));
-  count_round_trip();
   if (!shm || !damage || !xfixes) return gone();
   if (std::pair(shm->major_version, shm->minor_version) < std::pair<uint16_t, uint16_t>(1, 2)) {
     return lacks("MIT-SHM 1.2, which can pass file descriptors: it has " +
@@ -128,16 +130,29 @@ Error X11Connection::failed(const xcb_generic_error_t& error) const {
           {}};
 }
 
-Status X11Connection::check(xcb_void_cookie_t cookie) const {
-  count_round_trip();
-  const XcbPtr<xcb_generic_error_t> error(xcb_request_check(xcb_, cookie));
-  if (lost()) return gone();
-  if (error) return failed(*error);
-  return Ok{};
+void X11Connection::find_optional_extensions() {
+  xcb_prefetch_extension_data(xcb_, &xcb_randr_id);
+  xcb_prefetch_extension_data(xcb_, &xcb_composite_id);
+  const auto* randr = xcb_get_extension_data(xcb_, &xcb_randr_id);
+  const auto* composite = xcb_get_extension_data(xcb_, &xcb_composite_id);
+  if (randr && randr->present) {
+    const XcbPtr<xcb_randr_query_version_reply_t> version(
+        xcb_randr_query_version_reply(xcb_, xcb_randr_query_version(xcb_, 1, 5), nullptr));
+    if (version && std::pair(version->major_version, version->minor_version) >= std::pair(1u, 5u)) {
+      randr_event_ = randr->first_event;
+    }
+  }
+  if (composite && composite->present) {
+    const XcbPtr<xcb_composite_query_version_reply_t> version(
+        xcb_composite_query_version_reply(xcb_, xcb_composite_query_version(xcb_, 0, 4), nullptr));
+    has_composite_ =
+        version && std::pair(version->major_version, version->minor_version) >= std::pair(0u, 2u);
+  }
 }
 
-void X11Connection::interrupt() const {
-  shutdown(fd(), SHUT_RDWR);
+bool X11Connection::is_randr_event(uint8_t type) const {
+  return has_monitors() &&
+         (type == randr_event_ + XCB_RANDR_SCREEN_CHANGE_NOTIFY || type == randr_event_ + XCB_RANDR_NOTIFY);
 }
 
 }  // namespace framering::daemon

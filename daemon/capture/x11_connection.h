@@ -26,40 +26,37 @@ class X11Connection {
   X11Connection(const X11Connection&) = delete;
   X11Connection& operator=(const X11Connection&) = delete;
 
-  const std::string& name() const { return name_; }  // of the display
   xcb_connection_t* xcb() const { return xcb_; }
   const xcb_setup_t& setup() const { return *xcb_get_setup(xcb_); }
   const xcb_screen_t& screen() const { return *screen_; }
   xcb_window_t root() const { return screen_->root; }
+  const std::string& name() const { return name_; }  // of the display
   uint8_t damage_event() const { return damage_event_; }
   uint8_t cursor_event() const { return cursor_event_; }
-  bool shares_pixmaps() const { return shares_pixmaps_; }  // says the server; only trying tells
+  bool has_monitors() const { return randr_event_ != 0; }  // RANDR 1.5
+  bool is_randr_event(uint8_t type) const;
+  bool has_window_pictures() const { return has_composite_; }  // Composite 0.2
+  bool shares_pixmaps() const { return shares_pixmaps_; }      // says the server; only trying tells
   int fd() const { return xcb_get_file_descriptor(xcb_); }
 
   bool lost() const { return xcb_connection_has_error(xcb_) != 0; }
   proto::Error gone() const;
   proto::Error failed(const xcb_generic_error_t& error) const;
-  // Whoever waits for an answer counts it; for metrics.
-  void count_round_trip() const { ++round_trips_; }
-  uint64_t round_trips() const { return round_trips_; }
-  // One round trip.
-  proto::Status check(xcb_void_cookie_t cookie) const;
-
-  // Any thread. Ends every wait for the server; the connection is lost afterwards.
-  void interrupt() const;
 
  private:
   X11Connection(std::string name, xcb_connection_t* xcb);
   proto::Status require_local_socket() const;
   proto::Status require_extensions();
+  void find_optional_extensions();
 
   const std::string name_;
   xcb_connection_t* const xcb_;
   const xcb_screen_t* screen_ = nullptr;
   uint8_t damage_event_ = 0;
   uint8_t cursor_event_ = 0;
+  uint8_t randr_event_ = 0;
+  bool has_composite_ = false;
   bool shares_pixmaps_ = false;
-  mutable uint64_t round_trips_ = 0;
 };
 
 }  // namespace framering::daemon

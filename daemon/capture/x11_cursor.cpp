@@ -3,12 +3,13 @@
 #include <xcb/xfixes.h>
 
 #include <algorithm>
-#include <utility>
 #include <vector>
 
 namespace framering::daemon {
 
+using proto::Ok;
 using proto::Result;
+using proto::Status;
 
 namespace {
 
@@ -42,11 +43,11 @@ bool is_transparent(const CursorPicture& picture) {
 
 }  // namespace
 
-X11Cursor::X11Cursor(const X11Connection& connection) : connection_(connection), picture_(no_picture()) {}
+X11Cursor::X11Cursor(const X11Caller& caller) : caller_(caller), picture_(no_picture()) {}
 
 void X11Cursor::listen() {
   if (std::exchange(listening_, true)) return;
-  xcb_xfixes_select_cursor_input(connection_.xcb(), connection_.root(),
+  xcb_xfixes_select_cursor_input(caller_.xcb(), caller_.connection().root(),
                                  XCB_XFIXES_CURSOR_NOTIFY_MASK_DISPLAY_CURSOR);
 }
 
@@ -56,42 +57,66 @@ void X11Cursor::fetch_picture() {
   std::vector<std::unique_ptr<xcb_connection_t, Disconnect>> placeholders;
   XcbPtr<xcb_xfixes_get_cursor_image_reply_t> reply;
   for (bool refused = true; !reply && refused && placeholders.size() <= kMaxPlaceholders;) {
-    xcb_generic_error_t* error = nullptr;
-    const auto cookie = xcb_xfixes_get_cursor_image(connection_.xcb());
-    reply.reset(xcb_xfixes_get_cursor_image_reply(connection_.xcb(), cookie, &error));
-    const XcbPtr<xcb_generic_error_t> owner(error);
+    XcbPtr<xcb_generic_error_t> error;
+    const auto cookie = xcb_xfixes_get_cursor_image(caller_.xcb());
+    reply = caller_.reply<xcb_xfixes_get_cursor_image_reply_t>(cookie, error);
     refused = error && error->error_code == kBadAccess;
-    if (refused) placeholders.emplace_back(xcb_connect(connection_.name().c_str(), nullptr));
+    if (refused) placeholders.emplace_back(xcb_connect(caller_.connection().name().c_str(), nullptr));
   }
   picture_ = reply ? to_picture(*reply) : no_picture();
   transparent_ = is_transparent(*picture_);
 }
 
-Result<Cursor> X11Cursor::query(const Geometry& geometry, int32_t origin_x, int32_t origin_y) {
+Result<Cursor> X11Cursor::query(xcb_window_t window, const Geometry& geometry) {
   listen();
-  xcb_connection_t* const xcb = connection_.xcb();
-  const auto pointer_cookie = xcb_query_pointer(xcb, connection_.root());
+  const auto pointer_cookie = xcb_query_pointer(caller_.xcb(), window);
   // Cleared before the request: a change that comes after it is fetched the next time.
-  if (std::exchange(stale_, false)) fetch_picture();
-  const XcbPtr<xcb_query_pointer_reply_t> pointer(xcb_query_pointer_reply(xcb, pointer_cookie, nullptr));
-  if (!pointer) return connection_.gone();
-  Cursor cursor{pointer->root_x - origin_x, pointer->root_y - origin_y, /*visible=*/true, picture_};
-  cursor.visible = pointer->same_screen != 0 && !transparent_ && cursor_rect(cursor, geometry).width > 0;
+  if (stale_.exchange(false)) fetch_picture();
+  const auto pointer = caller_.reply<xcb_query_pointer_reply_t>(pointer_cookie);
+  if (!pointer && caller_.has_ended()) return pointer.error();
+  // A window that was closed meanwhile has no pointer; its events tell.
+  if (!pointer) return Cursor{0, 0, /*visible=*/false, picture_};
+  Cursor cursor{(*pointer)->win_x - geometry.x, (*pointer)->win_y - geometry.y, /*visible=*/true, picture_};
+  cursor.visible = (*pointer)->same_screen != 0 && !transparent_ && cursor_rect(cursor, geometry).width > 0;
   return cursor;
 }
 
-DamageRect X11EmbeddedCursor::paint(const Cursor& now, const Geometry& geometry, const Surface& surface,
-                                    Damage& changed) {
-  const DamageRect rect = cursor_rect(now, geometry);
-  paint_cursor(now, geometry, {surface.data, geometry.frame_bytes()});
+void X11SourceCursor::bind(const Geometry& geometry, std::span<const Surface> surfaces) {
+  geometry_ = geometry;
+  surfaces_.assign(surfaces.begin(), surfaces.end());
+  painted_.reset();
+}
+
+Result<Cursor> X11SourceCursor::query(xcb_window_t window, bool shown) {
+  auto cursor = cursor_.query(window, geometry_);
+  if (cursor && !shown) cursor->visible = false;
+  return cursor;
+}
+
+Result<std::optional<Cursor>> X11SourceCursor::look(xcb_window_t window, bool shown) {
+  auto now = query(window, shown);
+  if (!now) return now.error();
+  if (!embedded_) return std::optional<Cursor>(*std::move(now));
+  must_repaint_ |= !painted_ || !looks_the_same(*painted_, *now);
+  return std::optional<Cursor>();
+}
+
+Status X11SourceCursor::paint(xcb_window_t window, bool shown, size_t surface, X11Copier& copier,
+                              Damage& changed) {
+  if (!embedded_) return Ok{};
+  const auto now = query(window, shown);
+  if (!now) return now.error();
+  const DamageRect rect = cursor_rect(*now, geometry_);
+  paint_cursor(*now, geometry_, {surfaces_[surface].data, geometry_.frame_bytes()});
+  copier.painted_over(surface, rect);
   // The first frame of a binding is changed all over.
-  if (painted_ && !looks_the_same(*painted_, now)) {
-    changed.add(cursor_rect(*painted_, geometry));
+  if (painted_ && !looks_the_same(*painted_, *now)) {
+    changed.add(cursor_rect(*painted_, geometry_));
     changed.add(rect);
   }
-  painted_ = now;
+  painted_ = *now;
   must_repaint_ = false;
-  return rect;
+  return Ok{};
 }
 
 }  // namespace framering::daemon

@@ -11,25 +11,25 @@ using proto::Error;
 using proto::ErrorCode;
 using proto::Result;
 
-Result<X11Segment> X11Segment::attach(const X11Connection& connection, int fd) {
+Result<X11Segment> X11Segment::attach(const X11Caller& caller, int fd) {
   const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (copy < 0) return proto::errno_error(ErrorCode::kOutOfMemory, "cannot duplicate a descriptor", errno);
-  const xcb_shm_seg_t id = xcb_generate_id(connection.xcb());
+  const xcb_shm_seg_t id = xcb_generate_id(caller.xcb());
   // xcb closes the copy.
-  const auto cookie = xcb_shm_attach_fd_checked(connection.xcb(), id, copy, /*read_only=*/0);
-  if (auto attached = connection.check(cookie); !attached) {
-    if (connection.lost()) return attached.error();
+  const auto cookie = xcb_shm_attach_fd_checked(caller.xcb(), id, copy, /*read_only=*/0);
+  if (auto attached = caller.check(cookie); !attached) {
+    if (caller.has_ended()) return attached.error();
     return Error{ErrorCode::kUnavailable, "our memory cannot be shared: " + attached.error().message,
                  "name the server's own display, not a forwarded or proxied one"};
   }
-  return X11Segment(connection, id);
+  return X11Segment(caller, id);
 }
 
 X11Segment::X11Segment(X11Segment&& other) noexcept
-    : connection_(other.connection_), id_(std::exchange(other.id_, XCB_NONE)) {}
+    : caller_(other.caller_), id_(std::exchange(other.id_, XCB_NONE)) {}
 
 X11Segment::~X11Segment() {
-  if (id_ != XCB_NONE) xcb_shm_detach(connection_->xcb(), id_);
+  if (id_ != XCB_NONE) xcb_shm_detach(caller_->xcb(), id_);
 }
 
 }  // namespace framering::daemon

@@ -237,7 +237,7 @@ TEST_P(PeerSourceConformance, NewGeometryIsToldAndCaptured) {
     ASSERT_TRUE(bound.readable(kPatienceMs));
     ASSERT_TRUE(bound.source().poll()->geometry);
     bound.bind_new_pool(kSlots);
-    EXPECT_EQ(bound.geometry(), (Geometry{size.width, size.height, old.format}));
+    EXPECT_EQ(bound.geometry(), (Geometry{size.width, size.height, old.format, old.x, old.y}));
     EXPECT_FALSE(bound.source().poll()->geometry);
     for (uint32_t i = 0; i < 2 * kSlots; ++i) {
       bound.capture(i % kSlots);

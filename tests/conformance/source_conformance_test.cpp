@@ -1,13 +1,16 @@
 #include <poll.h>
 
+#include <cstring>
 #include <stdexcept>
 
 #include "daemon/capture/test_pattern.h"
 #include "daemon/capture/test_source.h"
 #include "daemon/capture/x11_source.h"
+#include "daemon/capture/x11_window.h"
 #include "tests/conformance/source_conformance.h"
 #include "tests/support/x11_desktop.h"
 #include "tests/support/x11_pointer.h"
+#include "tests/support/x11_window.h"
 #include "tests/support/xvfb.h"
 
 namespace framering::daemon {
@@ -35,22 +38,70 @@ class TestSourceRig final : public SourceRig {
   }
 };
 
+// The whole desktop, or a region that reaches to its lower right corner.
 class X11Rig final : public PeerRig {
  public:
-  explicit X11Rig(X11CopyMethod method) : method_(method) { desktop_.open_windows(random_); }
+  explicit X11Rig(X11CopyMethod method, uint16_t left = 0, uint16_t top = 0)
+      : method_(method), left_(left), top_(top) {
+    desktop_.open_windows(random_);
+  }
 
-  std::unique_ptr<Source> open() override { return must(open_x11_source({xvfb_.display(), method_})); }
+  std::unique_ptr<Source> open() override {
+    if (left_ == 0) return must(open_x11_source({xvfb_.display(), method_}));
+    return must(open_x11_source({xvfb_.display(), method_, RegionName{left_, top_, 2000, 2000}}));
+  }
   void change(Source&) override {
     for (int i = 0; i < 5; ++i) desktop_.draw_random(random_);
     // Surely visible, and another colour each time.
-    desktop_.fill({0, 0, 9, 9}, color_ += 0x010203);
+    desktop_.fill({static_cast<int16_t>(left_), static_cast<int16_t>(top_), 9, 9}, color_ += 0x010203);
     desktop_.sync();
   }
-  std::vector<std::byte> truth(const Geometry&, std::span<const std::byte>) override {
-    return desktop_.grab();
+  std::vector<std::byte> truth(const Geometry& geometry, std::span<const std::byte>) override {
+    const std::vector<std::byte> all = desktop_.grab();
+    const size_t stride = size_t{desktop_.width()} * 4;
+    std::vector<std::byte> part(geometry.frame_bytes());
+    for (size_t y = 0; y < geometry.height; ++y) {
+      std::memcpy(part.data() + y * geometry.stride(), all.data() + (top_ + y) * stride + size_t{left_} * 4,
+                  geometry.stride());
+    }
+    return part;
   }
   void resize(uint32_t width, uint32_t height) override {
-    desktop_.resize(static_cast<uint16_t>(width), static_cast<uint16_t>(height));
+    desktop_.resize(static_cast<uint16_t>(left_ + width), static_cast<uint16_t>(top_ + height));
+  }
+  void hang() override { xvfb_.stop_responding(); }
+  void kill() override { xvfb_.kill(); }
+  std::string name() const override { return "X server at " + xvfb_.display(); }
+
+ private:
+  const X11CopyMethod method_;
+  const uint16_t left_;
+  const uint16_t top_;
+  testing::Xvfb xvfb_{{.screen = "800x600x24"}};
+  testing::X11Desktop desktop_{xvfb_.display()};
+  std::mt19937 random_{20240917};
+  uint32_t color_ = 0;
+};
+
+// A window that another one covers in part, and that reaches beyond the desktop.
+class X11WindowRig final : public PeerRig {
+ public:
+  X11WindowRig(X11CopyMethod method, uint8_t depth, uint16_t border)
+      : method_(method),
+        window_(xvfb_.display(), {.place = {700, 450, 400, 300}, .depth = depth, .border = border}) {}
+
+  std::unique_ptr<Source> open() override {
+    return must(open_x11_window({xvfb_.display(), WindowId{window_.id()}, method_}));
+  }
+  void change(Source&) override {
+    for (int i = 0; i < 5; ++i) window_.draw_random(random_);
+    window_.fill({0, 0, 9, 9}, color_ += 0x01010203);
+  }
+  std::vector<std::byte> truth(const Geometry&, std::span<const std::byte>) override {
+    return window_.grab();
+  }
+  void resize(uint32_t width, uint32_t height) override {
+    window_.resize(static_cast<uint16_t>(width), static_cast<uint16_t>(height));
   }
   void hang() override { xvfb_.stop_responding(); }
   void kill() override { xvfb_.kill(); }
@@ -59,7 +110,8 @@ class X11Rig final : public PeerRig {
  private:
   const X11CopyMethod method_;
   testing::Xvfb xvfb_{{.screen = "800x600x24"}};
-  testing::X11Desktop desktop_{xvfb_.display()};
+  testing::X11TestWindow window_;
+  testing::X11TestWindow cover_{xvfb_.display(), {.place = {650, 400, 100, 100}}};
   std::mt19937 random_{20240917};
   uint32_t color_ = 0;
 };
@@ -73,7 +125,7 @@ class X11PointerRig final : public SourceRig {
   }
 
   std::unique_ptr<Source> open() override {
-    return must(open_x11_source({xvfb_.display(), method_, /*embed_cursor=*/true}));
+    return must(open_x11_source({.display = xvfb_.display(), .copy_method = method_, .embed_cursor = true}));
   }
   void change(Source&) override {
     desktop_.draw_random(random_);
@@ -99,8 +151,12 @@ class X11PointerRig final : public SourceRig {
 };
 
 template <class Rig>
-RigCase<Rig> x11(const char* name, X11CopyMethod method) {
-  return {name, [method] { return std::make_unique<X11Rig>(method); }};
+RigCase<Rig> x11(const char* name, X11CopyMethod method, uint16_t left = 0, uint16_t top = 0) {
+  return {name, [=] { return std::make_unique<X11Rig>(method, left, top); }};
+}
+template <class Rig>
+RigCase<Rig> window(const char* name, X11CopyMethod method, uint8_t depth, uint16_t border) {
+  return {name, [=] { return std::make_unique<X11WindowRig>(method, depth, border); }};
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -108,6 +164,11 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         x11<SourceRig>("x11_pixmaps", X11CopyMethod::kPixmaps),
         x11<SourceRig>("x11_bands", X11CopyMethod::kBands),
+        x11<SourceRig>("region_pixmaps", X11CopyMethod::kPixmaps, 131, 57),
+        x11<SourceRig>("region_bands", X11CopyMethod::kBands, 131, 57),
+        window<SourceRig>("window_pixmaps", X11CopyMethod::kPixmaps, 24, 0),
+        window<SourceRig>("window_bands", X11CopyMethod::kBands, 24, 3),
+        window<SourceRig>("window_alpha", X11CopyMethod::kPixmaps, 32, 2),
         RigCase<SourceRig>{"x11_pixmaps_with_pointer",
                            [] { return std::make_unique<X11PointerRig>(X11CopyMethod::kPixmaps); }},
         RigCase<SourceRig>{"x11_bands_with_pointer",
@@ -116,7 +177,10 @@ INSTANTIATE_TEST_SUITE_P(
     kRigName);
 INSTANTIATE_TEST_SUITE_P(Sources, PeerSourceConformance,
                          ::testing::Values(x11<PeerRig>("x11_pixmaps", X11CopyMethod::kPixmaps),
-                                           x11<PeerRig>("x11_bands", X11CopyMethod::kBands)),
+                                           x11<PeerRig>("x11_bands", X11CopyMethod::kBands),
+                                           x11<PeerRig>("region_pixmaps", X11CopyMethod::kPixmaps, 131, 57),
+                                           window<PeerRig>("window_pixmaps", X11CopyMethod::kPixmaps, 24, 3),
+                                           window<PeerRig>("window_alpha", X11CopyMethod::kPixmaps, 32, 0)),
                          kRigName);
 
 }  // namespace

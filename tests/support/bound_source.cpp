@@ -26,6 +26,8 @@ uint32_t defined_bits(PixelFormat format) {
       return 0x3fffffff;
     case PixelFormat::kRgb565:
       return 0xffff;
+    case PixelFormat::kBgra8888:
+      return 0xffffffff;
     default:
       return 0x00ffffff;
   }

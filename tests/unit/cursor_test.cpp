@@ -85,6 +85,20 @@ TEST(PaintCursor, EachFormatGetsItsColors) {
   }
 }
 
+TEST(PaintCursor, AlphaIsComposedWhereTheFormatHasIt) {
+  const Geometry geometry{256, 1, PixelFormat::kBgra8888};
+  for (uint32_t alpha = 1; alpha < 256; ++alpha) {
+    std::vector<uint32_t> pixels(256);
+    for (uint32_t i = 0; i < 256; ++i) pixels[i] = i << 24;
+    paint_cursor(cursor_at(0, 0, plain(256, 1, alpha << 24 | alpha)), geometry,
+                 std::as_writable_bytes(std::span(pixels)));
+    for (uint32_t i = 0; i < 256; ++i) {
+      ASSERT_EQ(pixels[i], expected_channel(alpha, alpha, i) << 24 | alpha)
+          << "alpha " << alpha << ", below " << i;
+    }
+  }
+}
+
 TEST(CutToBound, ASmallPictureStaysAsItIs) {
   const CursorPicture picture = plain(proto::kMaxCursorSize, 5, 0x80402010, 127, 4);
   const CursorPicture cut = cut_to_bound(picture);

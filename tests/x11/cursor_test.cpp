@@ -29,7 +29,7 @@ using testing::random_picture;
 class CursorTest : public ::testing::Test {
  protected:
   BoundSource open(bool embed = false) {
-    auto source = open_x11_source({server_.display(), X11CopyMethod::kAutomatic, embed});
+    auto source = open_x11_source({.display = server_.display(), .embed_cursor = embed});
     if (!source) throw std::runtime_error(source.error().text());
     return BoundSource(*std::move(source), 3);
   }
@@ -149,7 +149,7 @@ TEST_P(DepthTest, EmbeddedItIsTheServersToOneStepInEveryFormat) {
   testing::X11Desktop desktop(server.display());
   testing::X11Pointer pointer(server.display());
   std::mt19937 random(testing::random_seed());
-  auto source = open_x11_source({server.display(), X11CopyMethod::kAutomatic, true});
+  auto source = open_x11_source({.display = server.display(), .embed_cursor = true});
   ASSERT_TRUE(source) << source.error().text();
   const BoundSource bound(*std::move(source), 3);
   desktop.fill({0, 0, 101, 60}, 0x12345678);

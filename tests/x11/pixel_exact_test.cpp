@@ -44,6 +44,7 @@ std::array<uint32_t, 3> rgb(PixelFormat format, const std::byte* at) {
   std::memcpy(&word, at, proto::bytes_per_pixel(format));
   switch (format) {
     case PixelFormat::kBgrx8888:
+    case PixelFormat::kBgra8888:
       return {word >> 16 & 255, word >> 8 & 255, word & 255};
     case PixelFormat::kRgbx8888:
       return {word & 255, word >> 8 & 255, word >> 16 & 255};

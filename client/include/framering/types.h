@@ -17,6 +17,7 @@ enum class PixelFormat : uint32_t {
   rgbx8888 = 2,     // bytes R, G, B, undefined
   xrgb2101010 = 3,  // 32-bit word: x:2 R:10 G:10 B:10
   rgb565 = 4,       // 16-bit word: R:5 G:6 B:5
+  bgra8888 = 5,     // bytes B, G, R, A; the colours are premultiplied by alpha
 };
 FRAMERING_API std::string_view name(PixelFormat format) noexcept;  // "BGRX8888"
 FRAMERING_API uint32_t bytes_per_pixel(PixelFormat format) noexcept;

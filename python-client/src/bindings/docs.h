@@ -43,10 +43,10 @@ inline constexpr char kCursor[] =
 As it was when this frame was captured, or since, if this was still the newest. A frame that next()
 returns again, with the same sequence, is there for this alone.)";
 inline constexpr char kShape[] =
-    R"((height, width, 4) for BGRX8888 and RGBX8888; (height, width) for XRGB2101010 and RGB565.)";
+    R"((height, width, 4) for BGRX8888, RGBX8888 and BGRA8888; (height, width) for XRGB2101010 and RGB565.)";
 inline constexpr char kDtype[] = R"(The name of the element type, as numpy.dtype() takes it.
 
-uint8 for BGRX8888 and RGBX8888, uint32 for XRGB2101010, uint16 for RGB565.)";
+uint8 for BGRX8888, RGBX8888 and BGRA8888, uint32 for XRGB2101010, uint16 for RGB565.)";
 inline constexpr char kNbytes[] = "Bytes of the pixels, without the padding of the rows.";
 
 inline constexpr char kValid[] = R"(True if everything read so far was this frame.

@@ -19,6 +19,7 @@ const ElementType& element_of(PixelFormat format) {
       return kUint16;
     case PixelFormat::bgrx8888:
     case PixelFormat::rgbx8888:
+    case PixelFormat::bgra8888:
       break;
   }
   return kUint8;

@@ -18,8 +18,8 @@ struct ElementType {
   const char* buffer_format;  // "B", for the struct module
 };
 
-// BGRX8888 and RGBX8888: (height, width, 4) uint8; XRGB2101010: (height, width) uint32; RGB565: (height,
-// width) uint16.
+// BGRX8888, RGBX8888 and BGRA8888: (height, width, 4) uint8; XRGB2101010: (height, width) uint32; RGB565:
+// (height, width) uint16.
 struct PixelLayout {
   const ElementType* element;
   uint8_t dimensions;

@@ -102,7 +102,7 @@ class Frame:
     @property
     def shape(self) -> tuple[int, ...]:
         """
-        (height, width, 4) for BGRX8888 and RGBX8888; (height, width) for XRGB2101010 and RGB565.
+        (height, width, 4) for BGRX8888, RGBX8888 and BGRA8888; (height, width) for XRGB2101010 and RGB565.
         """
 
     @property
@@ -110,7 +110,7 @@ class Frame:
         """
         The name of the element type, as numpy.dtype() takes it.
 
-        uint8 for BGRX8888 and RGBX8888, uint32 for XRGB2101010, uint16 for RGB565.
+        uint8 for BGRX8888, RGBX8888 and BGRA8888, uint32 for XRGB2101010, uint16 for RGB565.
         """
 
     @property

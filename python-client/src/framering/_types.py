@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PixelFormat = Literal["BGRX8888", "RGBX8888", "XRGB2101010", "RGB565"]
+PixelFormat = Literal["BGRX8888", "RGBX8888", "XRGB2101010", "RGB565", "BGRA8888"]
 Memory = Literal["host", "cuda", "cuda-ipc"]
 Mode = Literal["latest", "every"]
 CursorMode = Literal["hidden", "metadata", "embedded"]

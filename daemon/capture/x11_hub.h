@@ -1,0 +1,103 @@
+// One connection to an X server for all that is captured from it. A thread of its own takes in what the
+// server sends; threads that wait for a reply read too, so that a reply costs no detour.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "daemon/capture/x11_connection.h"
+#include "proto/result.h"
+#include "proto/unique_fd.h"
+
+namespace framering::daemon {
+
+class X11RootDamage;
+
+// Who hears events. Both are called by whichever thread reads, one at a time, and only note what they hear.
+class X11Listener {
+ public:
+  virtual ~X11Listener() = default;
+  // Without the bit that marks events that clients sent.
+  virtual void heard(uint8_t type, const xcb_generic_event_t& event) = 0;
+  // The connection is lost, or the state of the screen() is another.
+  virtual void woken() = 0;
+};
+
+// The root window's size, and how often its size or the monitors on it have changed.
+struct X11Screen {
+  uint16_t width = 0;   // pixels
+  uint16_t height = 0;  // pixels
+  uint64_t changes = 0;
+  uint64_t changed_ns = 0;  // CLOCK_MONOTONIC
+};
+
+// Any thread.
+class X11Hub : public std::enable_shared_from_this<X11Hub> {
+ public:
+  // As open_x11_source().
+  static proto::Result<std::shared_ptr<X11Hub>> open(const std::string& display);
+  ~X11Hub();
+  X11Hub(const X11Hub&) = delete;
+  X11Hub& operator=(const X11Hub&) = delete;
+
+  const X11Connection& connection() const { return *connection_; }
+
+  void add(X11Listener& listener);
+  void remove(X11Listener& listener);  // it hears nothing once this has returned
+
+  // What changes on the root window; made for its first user, gone with the last.
+  std::shared_ptr<X11RootDamage> root_damage();
+  X11Screen screen() const;
+
+  // Sends what is buffered, and waits for the request to be done: its reply and error, both null if the
+  // connection is lost, if `interrupted` becomes true, or if the request has neither.
+  XcbPtr<void> wait(unsigned sequence, XcbPtr<xcb_generic_error_t>& error,
+                    const std::atomic<bool>& interrupted);
+  // Ends waits whose flag was set.
+  void wake_waiters();
+  // Tells the listeners all that the server has sent by now. After a wait(): all that came before its reply.
+  void take_events();
+  // Sleeps until the screen has not changed for a while; it passes through other sizes.
+  void wait_until_settled(const std::atomic<bool>& interrupted);
+
+ private:
+  explicit X11Hub(std::unique_ptr<X11Connection> connection);
+  void listen();
+  void dispatch(const xcb_generic_event_t& event);
+  void note_screen(uint16_t width, uint16_t height);
+
+  const std::unique_ptr<X11Connection> connection_;
+  proto::UniqueFd stop_event_;
+
+  std::mutex reading_;    // held by the waiting thread that polls the socket
+  std::mutex listening_;  // held while events are taken and told
+  std::vector<X11Listener*> listeners_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  uint64_t reads_ = 0;  // of the socket, so far
+  X11Screen screen_;
+  std::weak_ptr<X11RootDamage> root_damage_;
+
+  std::thread thread_;
+};
+
+// The hubs of a daemon: one a display, for as long as someone uses it.
+class X11Hubs {
+ public:
+  // Connects where there is no hub, or where the hub's server has gone.
+  proto::Result<std::shared_ptr<X11Hub>> get(const std::string& display);
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, std::weak_ptr<X11Hub>> hubs_;
+};
+
+}  // namespace framering::daemon

@@ -1,0 +1,199 @@
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <xcb/randr.h>
+#include <xcb/xcbext.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include "daemon/capture/x11_hub.h"
+#include "daemon/capture/x11_root_damage.h"
+#include "daemon/frame.h"
+#include "daemon/thread_name.h"
+
+namespace framering::daemon {
+
+using proto::ErrorCode;
+using proto::Result;
+
+namespace {
+
+constexpr uint64_t kMillisecondNs = 1'000'000;
+constexpr uint64_t kQuietNs = 50 * kMillisecondNs;         // no change for so long: at rest
+constexpr uint64_t kSettleLimitNs = 500 * kMillisecondNs;  // then whatever it is
+constexpr uint8_t kEventTypeMask = 0x7f;                   // the top bit marks events that clients sent
+// Who writes to a full socket reads from it as well, unseen by who polls: he looks again after this.
+constexpr int kLookAgainMs = 100;
+
+}  // namespace
+
+Result<std::shared_ptr<X11Hub>> X11Hub::open(const std::string& display) {
+  auto connection = X11Connection::open(display);
+  if (!connection) return connection.error();
+  std::shared_ptr<X11Hub> hub(new X11Hub(*std::move(connection)));
+  hub->stop_event_ = proto::UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!hub->stop_event_) {
+    return proto::errno_error(ErrorCode::kOutOfMemory, "cannot create an eventfd", errno);
+  }
+  xcb_connection_t* xcb = hub->connection_->xcb();
+  // StructureNotify tells of every new size of the root, RandR of the monitors on it, PropertyChange of the
+  // active window.
+  const uint32_t mask = XCB_EVENT_MASK_STRUCTURE_NOTIFY | XCB_EVENT_MASK_PROPERTY_CHANGE;
+  xcb_change_window_attributes(xcb, hub->connection_->root(), XCB_CW_EVENT_MASK, &mask);
+  if (hub->connection_->has_monitors()) {
+    xcb_randr_select_input(xcb, hub->connection_->root(),
+                           XCB_RANDR_NOTIFY_MASK_SCREEN_CHANGE | XCB_RANDR_NOTIFY_MASK_CRTC_CHANGE |
+                               XCB_RANDR_NOTIFY_MASK_OUTPUT_CHANGE);
+  }
+  const XcbPtr<xcb_get_geometry_reply_t> size(
+      xcb_get_geometry_reply(xcb, xcb_get_geometry(xcb, hub->connection_->root()), nullptr));
+  if (!size) return hub->connection_->gone();
+  hub->screen_ = {size->width, size->height, 0, 0};
+  hub->thread_ = std::thread([&hub = *hub] { hub.listen(); });
+  return hub;
+}
+
+X11Hub::X11Hub(std::unique_ptr<X11Connection> connection) : connection_(std::move(connection)) {}
+
+X11Hub::~X11Hub() {
+  if (!thread_.joinable()) return;
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(stop_event_.get(), &one, sizeof one);
+  thread_.join();
+}
+
+void X11Hub::add(X11Listener& listener) {
+  std::lock_guard lock(listening_);
+  listeners_.push_back(&listener);
+}
+
+void X11Hub::remove(X11Listener& listener) {
+  std::lock_guard lock(listening_);
+  std::erase(listeners_, &listener);
+}
+
+std::shared_ptr<X11RootDamage> X11Hub::root_damage() {
+  std::lock_guard lock(mutex_);
+  auto damage = root_damage_.lock();
+  if (!damage) root_damage_ = damage = std::make_shared<X11RootDamage>(*this);
+  return damage;
+}
+
+X11Screen X11Hub::screen() const {
+  std::lock_guard lock(mutex_);
+  return screen_;
+}
+
+XcbPtr<void> X11Hub::wait(unsigned sequence, XcbPtr<xcb_generic_error_t>& error,
+                          const std::atomic<bool>& interrupted) {
+  xcb_connection_t* xcb = connection_->xcb();
+  xcb_flush(xcb);
+  for (;;) {
+    std::unique_lock lock(mutex_);
+    const uint64_t seen = reads_;
+    lock.unlock();
+    void* reply = nullptr;
+    xcb_generic_error_t* failure = nullptr;
+    if (xcb_poll_for_reply(xcb, sequence, &reply, &failure)) {
+      error.reset(failure);
+      take_events();
+      return XcbPtr<void>(reply);
+    }
+    if (connection_->lost()) return nullptr;
+    if (interrupted) {
+      xcb_discard_reply(xcb, sequence);
+      return nullptr;
+    }
+    if (std::unique_lock reading(reading_, std::try_to_lock); reading) {
+      lock.lock();
+      const bool read_meanwhile = reads_ != seen;
+      lock.unlock();
+      pollfd fd{connection_->fd(), POLLIN, 0};
+      if (!read_meanwhile && !interrupted) poll(&fd, 1, kLookAgainMs);
+      take_events();
+    } else {
+      lock.lock();
+      changed_.wait_for(lock, std::chrono::milliseconds(kLookAgainMs),
+                        [&] { return reads_ != seen || interrupted; });
+    }
+  }
+}
+
+void X11Hub::wake_waiters() {
+  { std::lock_guard lock(mutex_); }
+  changed_.notify_all();
+}
+
+void X11Hub::take_events() {
+  {
+    std::lock_guard lock(listening_);
+    while (const XcbPtr<xcb_generic_event_t> event{xcb_poll_for_event(connection_->xcb())}) dispatch(*event);
+    if (connection_->lost()) {
+      for (X11Listener* listener : listeners_) listener->woken();
+    }
+  }
+  {
+    std::lock_guard lock(mutex_);
+    ++reads_;
+  }
+  changed_.notify_all();
+}
+
+void X11Hub::dispatch(const xcb_generic_event_t& event) {
+  const uint8_t type = event.response_type & kEventTypeMask;
+  // Errors of requests that nobody checks: what they were about is gone, as its own events tell.
+  if (type == 0) return;
+  if (type == XCB_CONFIGURE_NOTIFY) {
+    const auto& configured = reinterpret_cast<const xcb_configure_notify_event_t&>(event);
+    if (configured.window == connection_->root()) return note_screen(configured.width, configured.height);
+  } else if (connection_->is_randr_event(type)) {
+    const X11Screen now = screen();
+    return note_screen(now.width, now.height);
+  }
+  for (X11Listener* listener : listeners_) listener->heard(type, event);
+}
+
+void X11Hub::note_screen(uint16_t width, uint16_t height) {
+  {
+    std::lock_guard lock(mutex_);
+    screen_ = {width, height, screen_.changes + 1, now_ns()};
+  }
+  for (X11Listener* listener : listeners_) listener->woken();
+}
+
+void X11Hub::wait_until_settled(const std::atomic<bool>& interrupted) {
+  const uint64_t limit_ns = now_ns() + kSettleLimitNs;
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    const uint64_t rest_ns = screen_.changes > 0 ? std::min(screen_.changed_ns + kQuietNs, limit_ns) : 0;
+    const uint64_t now = now_ns();
+    if (now >= rest_ns || interrupted || connection_->lost()) return;
+    changed_.wait_for(lock, std::chrono::nanoseconds(rest_ns - now));
+  }
+}
+
+void X11Hub::listen() {
+  name_this_thread("x11-events");
+  pollfd fds[] = {{connection_->fd(), POLLIN, 0}, {stop_event_.get(), POLLIN, 0}};
+  while (!connection_->lost()) {
+    if (poll(fds, 2, -1) < 0 && errno != EINTR) break;
+    if (fds[1].revents != 0) return;
+    // A thread that waits for a reply takes in what came with it.
+    std::lock_guard reading(reading_);
+    take_events();
+  }
+}
+
+Result<std::shared_ptr<X11Hub>> X11Hubs::get(const std::string& display) {
+  std::lock_guard lock(mutex_);
+  auto hub = hubs_[display].lock();
+  if (hub && !hub->connection().lost()) return hub;
+  auto opened = X11Hub::open(display);
+  if (opened) hubs_[display] = *opened;
+  return opened;
+}
+
+}  // namespace framering::daemon

@@ -1,0 +1,264 @@
+#include "daemon/capture/x11_window.h"
+
+#include <xcb/composite.h>
+
+#include <atomic>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "daemon/capture/x11_caller.h"
+#include "daemon/capture/x11_copier.h"
+#include "daemon/capture/x11_cursor.h"
+#include "daemon/capture/x11_format.h"
+#include "daemon/capture/x11_window_picture.h"
+
+namespace framering::daemon {
+
+using proto::Error;
+using proto::ErrorCode;
+using proto::Ok;
+using proto::Result;
+using proto::Status;
+
+namespace {
+
+class X11Window final : public Source, private X11Listener {
+ public:
+  X11Window(std::shared_ptr<X11Hub> hub, X11Bell bell, const X11WindowOptions& options)
+      : caller_(std::move(hub), std::move(bell)), options_(options), cursor_(caller_, options.embed_cursor) {
+    caller_.hub().add(*this);
+  }
+  ~X11Window() override { caller_.hub().remove(*this); }
+
+  // Before all else: finds the window and takes hold of its picture.
+  Status attach();
+
+  Result<Geometry> geometry() override;
+  Status bind(const Geometry& geometry, std::span<const Surface> surfaces) override;
+  int event_fd() const override { return caller_.bell().fd(); }
+  Result<SourceEvents> poll() override;
+  Status sync() override;
+  Result<std::optional<Cursor>> cursor() override { return cursor_.look(picture_->id(), is_shown()); }
+  bool has_cursor() const override { return !cursor_.is_embedded(); }
+  bool paints_cursor() const override { return cursor_.is_embedded(); }
+  Result<CaptureInfo> capture(size_t surface, Request request) override;
+  uint64_t round_trips() const override { return caller_.round_trips(); }
+  bool wants_safety_frames() const override { return true; }
+  void interrupt() override { caller_.interrupt(); }
+
+ private:
+  // What events say of the window that is captured.
+  struct Heard {
+    bool drawn = false;
+    bool renewed = false;  // it has another picture
+    bool hidden = false;
+    bool destroyed = false;
+    bool focus = false;  // another window may have it
+  };
+
+  void heard(uint8_t type, const xcb_generic_event_t& event) override;
+  void woken() override;
+  bool follows_focus() const { return std::holds_alternative<ActiveWindow>(options_.name); }
+  Status follow_focus();
+  Error closed() const;
+  bool is_shown() const;
+
+  const X11Caller caller_;
+  const X11WindowOptions options_;
+  X11SourceCursor cursor_;
+  std::unique_ptr<X11WindowPicture> picture_;
+  std::unique_ptr<X11Copier> copier_;
+  Geometry geometry_;
+  bool surfaces_stale_ = false;  // what they hold is no base for a partial copy
+
+  mutable std::mutex mutex_;  // guards what follows
+  xcb_window_t window_ = XCB_NONE;
+  xcb_damage_damage_t damage_ = XCB_NONE;
+  X11Area shown_;  // its newest size
+  Heard heard_;
+};
+
+void X11Window::heard(uint8_t type, const xcb_generic_event_t& event) {
+  cursor_.heard(type);
+  std::lock_guard lock(mutex_);
+  bool news = false;
+  const auto note = [&](bool& what) { what = news = true; };
+  if (type == caller_.connection().damage_event()) {
+    if (reinterpret_cast<const xcb_damage_notify_event_t&>(event).damage == damage_) note(heard_.drawn);
+  } else if (type == XCB_CONFIGURE_NOTIFY) {
+    const auto& configured = reinterpret_cast<const xcb_configure_notify_event_t&>(event);
+    const X11Area now{0, 0, static_cast<uint16_t>(configured.width + 2 * configured.border_width),
+                      static_cast<uint16_t>(configured.height + 2 * configured.border_width)};
+    if (configured.window == window_ && now != std::exchange(shown_, now) && !heard_.hidden) {
+      note(heard_.renewed);
+    }
+  } else if (type == XCB_MAP_NOTIFY) {
+    if (reinterpret_cast<const xcb_map_notify_event_t&>(event).window == window_) {
+      heard_.hidden = false;
+      note(heard_.renewed);
+    }
+  } else if (type == XCB_UNMAP_NOTIFY) {
+    if (reinterpret_cast<const xcb_unmap_notify_event_t&>(event).window == window_) note(heard_.hidden);
+  } else if (type == XCB_DESTROY_NOTIFY) {
+    if (reinterpret_cast<const xcb_destroy_notify_event_t&>(event).window == window_) note(heard_.destroyed);
+  } else if (type == XCB_PROPERTY_NOTIFY || type == XCB_FOCUS_OUT) {
+    // Of the root, where the window manager tells it; of the window itself, where there is none.
+    if (follows_focus()) note(heard_.focus);
+  }
+  if (news) caller_.bell().ring();
+}
+
+void X11Window::woken() {
+  if (caller_.connection().lost()) caller_.bell().close();
+}
+
+Error X11Window::closed() const {
+  return {ErrorCode::kUnavailable, "the window " + picture_->text() + " was closed", {}};
+}
+
+bool X11Window::is_shown() const {
+  std::lock_guard lock(mutex_);
+  return !heard_.hidden && !heard_.destroyed;
+}
+
+Status X11Window::attach() {
+  auto found = find_x11_window(caller_, options_.name);
+  if (!found) return found.error();
+  auto picture = X11WindowPicture::create(caller_, *found);
+  if (!picture) return picture.error();
+  picture_ = *std::move(picture);
+  {
+    std::lock_guard lock(mutex_);
+    window_ = found->id;
+    damage_ = picture_->damage().id();
+    heard_ = {};
+  }
+  // What happened until its events were selected is seen now.
+  const Status renewed = picture_->renew();
+  if (!renewed) return renewed;
+  std::lock_guard lock(mutex_);
+  shown_ = picture_->outer();
+  return Ok{};
+}
+
+Status X11Window::follow_focus() {
+  const auto active = x11_active_window(caller_);
+  if (!active) return active.error();
+  // Where nothing has the focus the one that had it goes on.
+  if (!*active || **active == picture_->id()) return Ok{};
+  auto before = std::move(picture_);
+  if (Status attached = attach(); !attached) {
+    // It is gone already, or is not shown: the one before stays.
+    picture_ = std::move(before);
+    std::lock_guard lock(mutex_);
+    window_ = picture_->id();
+    damage_ = picture_->damage().id();
+    return caller_.has_ended() ? attached : Ok{};
+  }
+  surfaces_stale_ = true;
+  if (copier_) copier_->set_source(picture_->pixmap(), picture_->damage());
+  return Ok{};
+}
+
+Result<Geometry> X11Window::geometry() {
+  caller_.hub().take_events();
+  Heard heard;
+  {
+    std::lock_guard lock(mutex_);
+    heard = heard_;
+    heard_.renewed = heard_.focus = false;
+  }
+  if (heard.focus) {
+    if (auto followed = follow_focus(); !followed) return followed.error();
+  }
+  if (caller_.has_ended()) return caller_.ended();
+  if (heard.destroyed) return closed();
+  if (heard.renewed) {
+    surfaces_stale_ = true;
+    // Hidden or closed meanwhile: its events tell.
+    if (auto renewed = picture_->renew(); !renewed && caller_.has_ended()) return caller_.ended();
+    if (copier_) copier_->set_source(picture_->pixmap(), picture_->damage());
+  }
+  const X11Area area = picture_->inner();
+  geometry_ = {area.width, area.height, picture_->format()};
+  return geometry_;
+}
+
+Status X11Window::bind(const Geometry& geometry, std::span<const Surface> surfaces) {
+  const X11Area area = picture_->inner();
+  if (geometry != geometry_) {
+    return Error{ErrorCode::kInvalidArgument, "the window has another size or format", {}};
+  }
+  auto copier = make_x11_copier(options_.copy_method, caller_, picture_->damage(),
+                                {.drawable = picture_->pixmap(),
+                                 .depth = picture_->depth(),
+                                 .x = area.x,
+                                 .y = area.y,
+                                 .area = {0, 0, area.width, area.height}},
+                                geometry.stride(), surfaces);
+  if (!copier) return copier.error();
+  copier_ = *std::move(copier);
+  cursor_.bind(geometry, surfaces);
+  surfaces_stale_ = true;
+  return Ok{};
+}
+
+Result<SourceEvents> X11Window::poll() {
+  caller_.hub().take_events();
+  caller_.bell().clear();
+  if (caller_.has_ended()) return caller_.ended();
+  std::lock_guard lock(mutex_);
+  if (heard_.destroyed && !follows_focus()) return closed();
+  const bool drawn = std::exchange(heard_.drawn, false);
+  return SourceEvents{.changed = cursor_.must_repaint() || drawn,
+                      .geometry = heard_.renewed || heard_.focus,
+                      .stale = heard_.hidden || heard_.destroyed};
+}
+
+// A round trip: damage of the window itself comes before the reply.
+Status X11Window::sync() {
+  const auto reply = caller_.reply<xcb_get_input_focus_reply_t>(xcb_get_input_focus(caller_.xcb()));
+  if (!reply) return reply.error();
+  return Ok{};
+}
+
+Result<CaptureInfo> X11Window::capture(size_t surface, Request request) {
+  CaptureInfo info;
+  info.requested_ns = now_ns();
+  const bool everything = request == Request::kFull || surfaces_stale_;
+  Status copied = copier_->copy(surface, everything, info.damage);
+  if (copied) copied = cursor_.paint(picture_->id(), is_shown(), surface, *copier_, info.damage);
+  info.done_ns = now_ns();
+  if (caller_.has_ended()) return caller_.ended();
+  // The events up to the copy are told by now: a picture of an older size holds no frame.
+  std::lock_guard lock(mutex_);
+  if (heard_.destroyed && !follows_focus()) return closed();
+  if (heard_.renewed || heard_.focus) {
+    surfaces_stale_ = true;
+    caller_.bell().ring();
+    return Error{ErrorCode::kInvalidArgument, "the window has changed", {}};
+  }
+  if (!copied) return copied.error();
+  surfaces_stale_ = false;
+  return info;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Source>> open_x11_window(const X11WindowOptions& options) {
+  auto hub = options.hubs ? options.hubs->get(options.display) : X11Hub::open(options.display);
+  if (!hub) return hub.error();
+  if (!(*hub)->connection().has_window_pictures()) {
+    return Error{ErrorCode::kUnavailable,
+                 "the X server at " + (*hub)->connection().name() + " lacks the extension Composite 0.2",
+                 "screen, monitor:... and region:... work without it"};
+  }
+  auto bell = X11Bell::create();
+  if (!bell) return bell.error();
+  auto window = std::make_unique<X11Window>(*std::move(hub), *std::move(bell), options);
+  if (auto attached = window->attach(); !attached) return attached.error();
+  return std::unique_ptr<Source>(std::move(window));
+}
+
+}  // namespace framering::daemon

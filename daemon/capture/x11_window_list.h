@@ -1,0 +1,46 @@
+// The windows that a person would call so, and how one is found by what a client says of it.
+#pragma once
+
+#include <xcb/xcb.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "daemon/capture/x11_caller.h"
+#include "daemon/capture/x11_damage.h"
+#include "daemon/source_name.h"
+#include "proto/result.h"
+
+namespace framering::daemon {
+
+struct X11WindowInfo {
+  xcb_window_t id = XCB_NONE;
+  std::string title;       // printable, at most 256 bytes, as the two names
+  std::string class_name;  // the second and the first part of WM_CLASS
+  std::string instance;
+  uint32_t pid = 0;  // 0: not told
+  X11Area area;      // on the desktop, without border and decoration
+  bool mapped = false;
+  bool minimised = false;
+  bool active = false;
+  int32_t workspace = -1;  // from 0; -1: on all of them, or not told
+};
+
+// Those that the window manager lists, or, where none runs, the root's children; at most kMaxListedWindows.
+// Three round trips.
+proto::Result<std::vector<X11WindowInfo>> x11_windows(const X11Caller& caller);
+
+using X11WindowName = std::variant<WindowId, WindowTitle, WindowClass, ActiveWindow>;
+
+// kNotFound lists the windows that there are; kInvalidArgument those that match, where there are several.
+proto::Result<X11WindowInfo> find_x11_window(const X11Caller& caller, const X11WindowName& name);
+
+// The one that has the focus now; none where no window has it.
+proto::Result<std::optional<xcb_window_t>> x11_active_window(const X11Caller& caller);
+
+std::string x11_window_text(xcb_window_t id);  // "0x1a00007"
+
+}  // namespace framering::daemon
