@@ -46,11 +46,11 @@ struct Daemon {
   boost::asio::io_context io;
   std::atomic<bool> must_restart{false};
   const Shared shared = make_shared_parts();
-  std::optional<Quota> quota;
-  std::optional<StreamRegistry> streams;
-  std::optional<Server> server;
+  std::unique_ptr<Quota> quota;
+  std::unique_ptr<StreamRegistry> streams;
+  std::unique_ptr<Server> server;
   std::function<proto::Status()> reload;  // reads the configuration again
-  std::optional<Supervision> supervision;
+  std::unique_ptr<Supervision> supervision;
   std::vector<std::unique_ptr<MetricsServer>> metrics;
 };
 
@@ -153,19 +153,19 @@ proto::Status set_up(Daemon& daemon, const Config& config) {
   // The socket first: a second daemon is refused before it takes memory or asks anything of a display.
   auto listener = open_listener(config);
   if (!listener) return listener.error();
-  daemon.quota.emplace(config.quota);
-  daemon.streams.emplace(
+  daemon.quota = std::make_unique<Quota>(config.quota);
+  daemon.streams = std::make_unique<StreamRegistry>(
       daemon.io, [&](const SourceName& name) { return find_parts(daemon, name, config); },
       StreamRegistry::Options{.linger = std::chrono::milliseconds(config.linger_ms)});
   for (const std::string& source : config.sources) {
     if (auto added = add_stream(daemon, source, config); !added) return added;
   }
   spdlog::info("frameringd {} serves {}", FRAMERING_VERSION, listener->path());
-  daemon.server.emplace(daemon.io, *std::move(listener), *daemon.streams, *daemon.quota,
-                        server_options(daemon, config));
+  daemon.server = std::make_unique<Server>(daemon.io, *std::move(listener), *daemon.streams, *daemon.quota,
+                                           server_options(daemon, config));
   if (auto opened = open_metrics(daemon, config); !opened) return opened;
   daemon.server->start();
-  daemon.supervision.emplace(daemon.io, *daemon.server);
+  daemon.supervision = std::make_unique<Supervision>(daemon.io, *daemon.server);
   return proto::Ok{};
 }
 
