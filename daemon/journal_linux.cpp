@@ -1,8 +1,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <cstdlib>
+#include <string>
 
 #include "daemon/journal.h"
 
@@ -11,10 +11,9 @@ namespace framering::daemon {
 // The variable alone does not tell: whatever a service starts inherits it.
 bool stderr_is_the_journal() {
   const char* stream = std::getenv("JOURNAL_STREAM");
-  unsigned long long device = 0, inode = 0;
   struct stat info {};
-  return stream && std::sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-         fstat(STDERR_FILENO, &info) == 0 && info.st_dev == device && info.st_ino == inode;
+  if (!stream || fstat(STDERR_FILENO, &info) != 0) return false;
+  return std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino) == stream;
 }
 
 }  // namespace framering::daemon

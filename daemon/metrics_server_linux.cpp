@@ -68,8 +68,9 @@ class Scrape : public std::enable_shared_from_this<Scrape> {
     response_.prepare_payload();
     stream_.expires_after(kPatience);
     http::async_write(stream_, response_, [self = shared_from_this()](beast::error_code, size_t) {
-      beast::error_code ignored;
-      self->stream_.socket().shutdown(boost::asio::socket_base::shutdown_both, ignored);
+      beast::error_code gone_already;
+      [[maybe_unused]] const auto shut =
+          self->stream_.socket().shutdown(boost::asio::socket_base::shutdown_both, gone_already);
     });
   }
 

@@ -69,7 +69,7 @@ void StreamRegistry::start(Parts parts, Quota::Ticket ticket, Done done) {
 
 void StreamRegistry::wait(Entry& entry, Done done) {
   auto limit = std::make_unique<boost::asio::steady_timer>(io_, options_.open_limit);
-  limit->async_wait([this, &entry, timer = limit.get()](boost::system::error_code error) {
+  limit->async_wait([&entry, timer = limit.get()](boost::system::error_code error) {
     if (error) return;
     const auto waiter =
         std::ranges::find_if(entry.waiters, [&](const Waiter& each) { return each.limit.get() == timer; });

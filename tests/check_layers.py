@@ -21,6 +21,7 @@ from pathlib import Path
 FOLDERS = ("proto", "daemon", "client", "python-client")
 CODE = {".h", ".cpp", ".py", ".pyi", ".fbs", ".pml"}
 MAX_LINES = 500
+GENERATED = "python-client/src/framering/_core.pyi"  # as long as what it describes
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 ASKS_FOR_SYSTEM = re.compile(
@@ -202,7 +203,7 @@ def system_offences(root: Path) -> Iterator[str]:
 def length_offences(root: Path) -> Iterator[str]:
     for path in code_files(root):
         lines = len(path.read_text().splitlines())
-        if lines > MAX_LINES:
+        if lines > MAX_LINES and path != root / GENERATED:
             yield f"{path.relative_to(root)}: {lines} lines, more than {MAX_LINES}: split it by idea"
 
 

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <optional>
 #include <vector>
 
 #include "client/cli/doctor.h"
@@ -133,24 +132,24 @@ Check test_stream(Connection& connection, const std::string& source) {
   return check;
 }
 
-// The test source where the daemon has or makes it, else what it has.
+// The test source where the daemon has or makes it, else what it has: a moving picture says more than a
+// desktop that stands still.
 Check self_test(Connection& connection, const std::vector<StreamInfo>& streams) {
   std::vector<std::string> sources{kTestSource};
-  for (const StreamInfo& stream : streams) {
-    if (stream.available) sources.push_back(stream.source);
+  for (const bool is_test : {true, false}) {
+    for (const StreamInfo& stream : streams) {
+      if (stream.available && stream.source.starts_with("test:") == is_test) sources.push_back(stream.source);
+    }
   }
-  // A moving picture says more than a desktop that stands still.
-  std::ranges::stable_partition(sources,
-                                [](const std::string& source) { return source.starts_with("test:"); });
-  std::optional<Check> failed;
+  Check failed{.name = "self-test"};
   for (const std::string& source : sources) {
     try {
       return test_stream(connection, source);
     } catch (const Error& error) {
-      if (!failed || error.code() != ErrorCode::not_found) failed = refused(error, "self-test");
+      failed = refused(error, "self-test");
     }
   }
-  return *failed;
+  return failed;
 }
 
 }  // namespace

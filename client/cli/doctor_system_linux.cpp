@@ -8,9 +8,11 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "client/cli/doctor.h"
@@ -36,10 +38,11 @@ std::string first_line(const std::string& path) {
 Check check_kernel() {
   utsname system{};
   uname(&system);
-  int major = 0, minor = 0;
-  std::sscanf(system.release, "%d.%d", &major, &minor);
+  char* rest = nullptr;
+  const auto major = std::strtoul(system.release, &rest, 10);
+  const auto minor = *rest == '.' ? std::strtoul(rest + 1, nullptr, 10) : 0;
   Check check{.name = "kernel", .found = std::string(system.sysname) + " " + system.release};
-  if (std::pair(major, minor) < std::pair(5, 3)) {
+  if (std::pair(major, minor) < std::pair(5UL, 3UL)) {
     check.verdict = Verdict::kBroken;
     check.fix = "Framering needs Linux 5.3 or newer";
     return check;
@@ -73,9 +76,9 @@ Check check_shared_memory() {
   std::ifstream info("/proc/meminfo");
   double available_mib = -1;
   for (std::string line; std::getline(info, line);) {
-    unsigned long long kib = 0;
-    if (std::sscanf(line.c_str(), "MemAvailable: %llu kB", &kib) == 1)
-      available_mib = static_cast<double>(kib) / 1024;
+    constexpr std::string_view kName = "MemAvailable:";
+    if (!line.starts_with(kName)) continue;
+    available_mib = static_cast<double>(std::strtoull(line.c_str() + kName.size(), nullptr, 10)) / 1024;
   }
   if (available_mib < 0) {
     check.verdict = Verdict::kWarning;

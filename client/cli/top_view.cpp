@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <functional>
+#include <tuple>
 
 namespace framering::cli {
 
@@ -133,8 +134,11 @@ void sort(std::vector<Row>& rows, TopOrder order) {
     }
     return 0.0;
   };
-  std::ranges::stable_sort(rows, {}, &Row::name);
-  std::ranges::stable_sort(rows, std::greater<>(), key);
+  std::ranges::sort(rows, [&](const Row& a, const Row& b) {
+    const double first = key(a), second = key(b);
+    return first != second ? first > second
+                           : std::tie(a.name, a.pid, a.source) < std::tie(b.name, b.pid, b.source);
+  });
 }
 
 std::string cell(const std::string& text, int width) {

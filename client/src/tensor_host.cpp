@@ -14,7 +14,7 @@ template <DataType kType>
 FRAMERING_ROW void store_run(const TensorArguments& arguments, size_t index, const float* values,
                              uint32_t count) {
   using Element = TensorElement<kType>;
-  auto* out = reinterpret_cast<typename Element::Bits*>(arguments.out) + index;
+  auto* out = reinterpret_cast<decltype(Element::round(0))*>(arguments.out) + index;
   for (uint32_t i = 0; i < count; ++i) out[i] = Element::round(values[i]);
 }
 

@@ -100,7 +100,8 @@ void mute(const Target& target) {
       RawClient client(target.socket);
       client.ask<proto::Welcome>(proto::Hello{proto::kProtocolVersion, "mute"});
       while (target.goes_on()) client.send(proto::ListRequest{});
-    } catch (const std::exception&) {  // dropped, or too often: again
+    } catch (const std::exception&) {
+      continue;  // dropped, or too often: again
     }
   }
 }

@@ -243,12 +243,19 @@ def test_0_of_every_command(socket: Path, tmp_path: Path) -> None:
         assert command(socket, *arguments).returncode == 0
 
 
-def test_1_for_a_source_that_is_not_there_and_the_hint_lists_what_is(socket: Path) -> None:
+def test_2_for_what_names_no_source_and_the_hint_lists_what_does(socket: Path) -> None:
+    for arguments in (["grab", "nothing", "-o", "-"], ["watch", "nothing"]):
+        result = command(socket, *arguments)
+        assert result.returncode == 2
+        assert 'source "nothing"' in result.stderr
+        assert "there are: screen, monitor:NAME" in result.stderr
+
+
+def test_2_for_the_desktop_of_a_daemon_without_a_display(socket: Path) -> None:
     for arguments in (["grab", "-o", "-"], ["watch"]):
         result = command(socket, *arguments)
-        assert result.returncode == 1
-        assert 'no source "screen"' in result.stderr
-        assert f"{STILL}, {MOVING}, {WIDE}" in result.stderr
+        assert result.returncode == 2
+        assert "set DISPLAY or name one such as :0" in result.stderr
 
 
 def test_1_where_a_picture_cannot_be_written(socket: Path, tmp_path: Path) -> None:

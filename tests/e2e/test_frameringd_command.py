@@ -80,7 +80,7 @@ def test_version() -> None:
         ("--memory", ["gpu", "HOST", ""], "it must be auto, host, cuda[:DEVICE] or cuda-ipc[:DEVICE]"),
         ("--log-level", ["loud", "INFO", ""], "it must be trace, debug, info, warn, error or off"),
         ("--source", ["x" * 257], "longer than 256 bytes"),
-        ("--source", ["", "window", "test", "x" * 256], "there are: screen, monitor:NAME"),
+        ("--source", ["", "window", "test", "x" * 40], "there are: screen, monitor:NAME"),
         ("--source", ["monitor:", "monitor:0", "monitor:1000"], "monitor:HDMI-1"),
         ("--source", ["region:", "region:0,0,0x1", "region:1,2,3"], "region:0,0,640x480"),
         (

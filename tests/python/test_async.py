@@ -12,7 +12,7 @@ from typing import Any
 
 import framering
 import pytest
-from conftest import Daemon
+from daemons import Daemon
 from frames import FAST, STILL, frame_number, leases_held, run
 
 SOON = 20.0

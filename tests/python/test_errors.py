@@ -66,11 +66,11 @@ def test_the_socket_may_come_from_the_environment(test_socket: str, monkeypatch:
         framering.connect()
 
 
-def test_an_unknown_source_is_not_found(test_socket: str) -> None:
-    with pytest.raises(framering.NotFound) as caught:
-        framering.open("window:none", socket=test_socket)
-    assert "window:none" in str(caught.value)
-    assert FAST in caught.value.hint
+def test_what_names_no_source_is_refused_and_the_hint_lists_what_does(test_socket: str) -> None:
+    with pytest.raises(framering.InvalidArgument) as caught:
+        framering.open("nothing", socket=test_socket)
+    assert '"nothing"' in str(caught.value)
+    assert "screen, monitor:NAME" in caught.value.hint
 
 
 def test_memory_that_the_daemon_lacks_is_refused_rather_than_replaced(test_socket: str) -> None:
@@ -136,7 +136,7 @@ def test_nothing_can_be_pickled_and_the_message_says_what_to_do(test_socket: str
         what_to_do = {
             connection: "connect",
             stream: "open the stream",
-            stream.latest(): r"frame\.numpy\(\)\.copy\(\)",
+            stream.latest(): r"frame\.handle\(\)",
         }
         for thing, advice in what_to_do.items():
             for ask in (pickle.dumps, copy.copy, copy.deepcopy):

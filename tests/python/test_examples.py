@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import frameringd
+from daemons import frameringd
 from desktop import start_desktop
 from processes import Processes
 

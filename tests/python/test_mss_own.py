@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,9 +15,9 @@ import mss
 import numpy as np
 import pytest
 import torch
-from conftest import Daemon, frameringd
+from daemons import Daemon, frameringd
 from framering.mss import MSS, Monitor, Region, ScreenShot, ScreenShotCPU, ScreenShotError, Size
-from frames import Program, leases_held, run, wait_until
+from frames import leases_held, run, wait_until
 from screens import desktop, paint, show_noise, split
 
 WIDTH, HEIGHT = 320, 200
@@ -273,20 +272,6 @@ def test_a_screenshot_that_is_held_gives_its_lease_back_before_its_time(
         np.testing.assert_array_equal(np.asarray(shot), noise)
 
 
-def test_screenshots_of_a_lively_desktop_stay_as_they_were(start_daemon: Callable[..., Daemon]) -> None:
-    """Held longer than the ring lasts, by many, while every frame changes all pixels."""
-    with desktop("64x48x24", "#000000") as lively:
-        socket = start_daemon("--source", "screen", "--display", lively, "--slots", "3").socket
-        with MSS(socket=socket) as sct:
-            shots = []
-            for number in range(30):
-                color = (number * 8, 255 - number * 8, number)
-                paint(lively, "#{:02x}{:02x}{:02x}".format(*color))
-                shots.append((sct.grab((0, 0, 64, 48)), color))
-            for shot, color in shots:
-                assert set(shot.pixels[47]) == {color}
-
-
 def test_ten_thousand_grabs_grow_nothing(sct: MSS) -> None:
     def resident() -> int:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -435,15 +420,6 @@ def test_after_the_daemons_end_the_next_grab_tries_again(display: str, noise: np
     sct.close()
 
 
-def test_depths_that_mss_refuses_are_refused(start_daemon: Callable[..., Daemon]) -> None:
-    with desktop("64x48x16", "#000000") as shallow:
-        socket = start_daemon("--source", "screen", "--display", shallow).socket
-        with pytest.raises(
-            ScreenShotError, match="Only screens of color depth 24 or 32 are supported, not 16"
-        ):
-            MSS(socket=socket)
-
-
 def test_an_error_in_the_body_beats_one_of_close(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: MSS) -> None:
         raise RuntimeError("close")
@@ -498,37 +474,3 @@ def test_every_order_of_dying_is_silent() -> None:
         iterator = sct.save(output="/dev/null")
         """
     )
-
-
-def test_a_screenshot_is_overwritten_only_where_its_process_was_stopped() -> None:
-    """And then it says so rather than to show other pixels."""
-    program = """
-        import sys
-        from framering.mss import MSS, ScreenShotError
-        with MSS(socket=sys.argv[1]) as sct:
-            shot = sct.grab((0, 0, 64, 48))
-            print("held", flush=True)
-            sys.stdin.readline()
-            try:
-                shot.bgra
-                print("copied")
-            except ScreenShotError as error:
-                print(error.details["code"])
-        """
-    with desktop("64x48x24", "#000000") as lively:
-        arguments = ("--source", "screen", "--display", lively, "--lease-ms", "100", "--slots", "3")
-        with frameringd(*arguments) as daemon, Program(program, str(daemon.socket)) as reader:
-            with framering.open(socket=daemon.socket) as stream:
-                assert reader.line() == "held"
-                os.kill(reader.process.pid, 19)
-                frames = 0
-                while frames < 12:
-                    paint(lively, f"#0000{frames:02x}")
-                    stream.next(timeout=20).release()
-                    frames += 1
-                    time.sleep(0.02)
-            os.kill(reader.process.pid, 18)
-            assert reader.process.stdin
-            reader.process.stdin.write("\n")
-            reader.process.stdin.flush()
-            assert reader.end() in ("copied\n", "lease_broken\n")

@@ -15,7 +15,7 @@ from pathlib import Path
 import framering
 import framering.mss
 import pytest
-from conftest import frameringd
+from daemons import frameringd
 from frames import STILL
 from screens import desktop
 

@@ -146,6 +146,8 @@ def test_the_man_pages_explain_every_option_and_command(unpacked: Path) -> None:
     assert len(commands) >= 4
     for command in commands:
         assert re.search(rf"^ +{command}$", told, re.M), command
+        if command == "mss":
+            continue  # its options are the Python package's
         missing = {option for option in options_of(unpacked, "framering", command) if option not in told}
         assert missing == set(), command
 

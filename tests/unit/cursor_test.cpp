@@ -157,12 +157,10 @@ TEST(SharedShapes, AReaderNeverSeesATornShape) {
     }
     done = true;
   });
-  uint64_t read = 0;
   while (!done) {
     const uint32_t serial = newest;
     const auto shape = proto::read_shape(page.view(), serial);
     if (!shape) continue;
-    ++read;
     const uint32_t size = 1 + serial % 20;
     ASSERT_EQ(shape->width, size);
     ASSERT_EQ(shape->hot_x, static_cast<int32_t>(serial));

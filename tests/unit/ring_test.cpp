@@ -272,8 +272,8 @@ TEST_F(RingTest, TheDamageOfTheLastFramesIsKept) {
   for (uint32_t frame = 1; frame <= 100; ++frame) {
     const auto slot = ring_->begin_write(readers_, 1);
     CaptureInfo capture;
-    for (uint16_t i = 0; i < frame % 40; ++i)
-      capture.damage.add({i, 0, 1, static_cast<uint16_t>(frame % 32)});
+    for (uint32_t i = 0; i < frame % 40; ++i)
+      capture.damage.add({static_cast<uint16_t>(i), 0, 1, static_cast<uint16_t>(frame % 32)});
     ring_->publish(*slot, capture, 1);
   }
   std::vector<DamageRect> rects;

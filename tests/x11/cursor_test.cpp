@@ -41,9 +41,7 @@ class CursorTest : public ::testing::Test {
   BoundSource open(bool embed = false) {
     return bind(open_x11_source({.display = server_.display(), .embed_cursor = embed}));
   }
-  // The picture may have changed since the source last heard of it.
   static Cursor cursor_of(const BoundSource& bound) {
-    bound.poll();
     const auto cursor = bound.source().cursor();
     if (!cursor || !*cursor) throw std::runtime_error("no cursor");
     return **cursor;
@@ -225,7 +223,7 @@ TEST_F(CursorTest, OverAWindowItHasTheWindowsCoordinatesAndGoesWithIt) {
   EXPECT_TRUE(cursor_of(bound).visible);
   window.unmap();
   window.sync();
-  // The answer comes after the event, which counts from the next question on.
+  // The answer comes after the event.
   ASSERT_TRUE(bound.source().sync());
   EXPECT_FALSE(cursor_of(bound).visible);
 }
@@ -262,7 +260,6 @@ TEST_F(CursorTest, ItsPlaceAndItsPictureAreOneRoundTrip) {
   const BoundSource bound = open();
   for (int i = 0; i < 3; ++i) {
     pointer_.show(random_picture(random_, 12, 12));
-    bound.poll();
     const uint64_t before = bound.source().round_trips();
     ASSERT_TRUE(bound.source().cursor());
     EXPECT_EQ(bound.source().round_trips() - before, 1u);

@@ -54,8 +54,8 @@ class FRAMERING_API Stream {
   // captured after the moment comes by itself; an unchanged source is not captured again but asked, through
   // the daemon, whether it has changed. A change that is held back by a rate cap is captured as soon as the
   // daemon's own max_fps allows. Waits up to `timeout`, for a moment in the future too; with none it takes
-  // what is known already and asks nobody. The daemon's answer may take longer than that, 5 s at most. Throws,
-  // and moves next(), as latest() does.
+  // what is known already and asks nobody. The daemon's answer may take longer than that, 5 s at most.
+  // Throws, and moves next(), as latest() does.
   std::optional<Frame> wait_until(uint64_t capture_ns,
                                   std::chrono::nanoseconds timeout = std::chrono::seconds(5),
                                   const std::function<bool()>& on_signal = {});
