@@ -69,6 +69,8 @@ void X11Cursor::fetch_picture() {
 
 Result<Cursor> X11Cursor::query(xcb_window_t window, const Geometry& geometry) {
   listen();
+  // One of the events may tell of another picture.
+  caller_.hub().take_events();
   const auto pointer_cookie = xcb_query_pointer(caller_.xcb(), window);
   // Cleared before the request: a change that comes after it is fetched the next time.
   if (stale_.exchange(false)) fetch_picture();

@@ -9,13 +9,16 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/capture/x11_source.h"
+#include "daemon/capture/x11_window.h"
 #include "tests/support/bound_source.h"
 #include "tests/support/seed.h"
 #include "tests/support/x11_desktop.h"
 #include "tests/support/x11_pointer.h"
+#include "tests/support/x11_window.h"
 #include "tests/support/xvfb.h"
 
 namespace framering::daemon {
@@ -25,13 +28,18 @@ using testing::BoundSource;
 using testing::differing_pixels;
 using testing::PointerPicture;
 using testing::random_picture;
+using testing::X11TestWindow;
+
+constexpr X11CopyMethod kMethods[] = {X11CopyMethod::kPixmaps, X11CopyMethod::kBands};
 
 class CursorTest : public ::testing::Test {
  protected:
-  BoundSource open(bool embed = false) {
-    auto source = open_x11_source({.display = server_.display(), .embed_cursor = embed});
+  static BoundSource bind(proto::Result<std::unique_ptr<Source>> source) {
     if (!source) throw std::runtime_error(source.error().text());
     return BoundSource(*std::move(source), 3);
+  }
+  BoundSource open(bool embed = false) {
+    return bind(open_x11_source({.display = server_.display(), .embed_cursor = embed}));
   }
   static Cursor cursor_of(const BoundSource& bound) {
     const auto cursor = bound.source().cursor();
@@ -42,6 +50,33 @@ class CursorTest : public ::testing::Test {
     const CursorPicture& picture = *cursor.picture;
     return {static_cast<uint16_t>(picture.width), static_cast<uint16_t>(picture.height),
             static_cast<uint16_t>(picture.hot_x), static_cast<uint16_t>(picture.hot_y), picture.argb};
+  }
+
+  // What a frame shows that lies there on the desktop, as the server composes it.
+  std::vector<std::byte> composed_at(const Geometry& geometry, uint32_t left, uint32_t top) const {
+    const std::vector<std::byte> desktop = pointer_.composed();
+    const size_t desktop_stride = desktop.size() / 200;
+    std::vector<std::byte> part(geometry.frame_bytes());
+    for (size_t y = 0; y < geometry.height; ++y) {
+      std::memcpy(&part[y * geometry.stride()], &desktop[(y + top) * desktop_stride + size_t{left} * 4],
+                  size_t{geometry.width} * 4);
+    }
+    return part;
+  }
+  // Embedded, at many places, while something is drawn.
+  template <class Draw>
+  void expect_composed(const BoundSource& bound, uint32_t left, uint32_t top, Draw&& draw) {
+    for (uint32_t i = 0; i < 30; ++i) {
+      if (i % 3 == 0) pointer_.show(random_picture(random_, 1 + random_() % 60, 1 + random_() % 60));
+      pointer_.move(static_cast<int16_t>(random_() % 320), static_cast<int16_t>(random_() % 200));
+      if (i % 4 == 0) draw();
+      bound.poll();
+      bound.capture(i % 3);
+      ASSERT_EQ(
+          differing_pixels(bound.geometry(), bound.pixels(i % 3), composed_at(bound.geometry(), left, top)),
+          0u)
+          << "frame " << i;
+    }
   }
 
   const testing::Xvfb server_{{.screen = "320x200x24"}};
@@ -139,6 +174,96 @@ TEST_F(CursorTest, EmbeddedItsMotionAsksForACaptureThatChangesOnlyWhereItWasAndI
   for (const DamageRect& rect : moved.damage) pixels += uint32_t{rect.width} * rect.height;
   EXPECT_EQ(pixels, 200u);
   EXPECT_TRUE(bound.capture(2).damage.empty());
+}
+
+TEST_F(CursorTest, InARegionItHasTheRegionsCoordinates) {
+  const BoundSource bound =
+      bind(open_x11_source({.display = server_.display(), .part = RegionName{100, 50, 120, 90}}));
+  pointer_.show(random_picture(random_, 9, 9));
+  pointer_.move(130, 61);
+  const Cursor inside = cursor_of(bound);
+  EXPECT_EQ(std::pair(inside.x, inside.y), std::pair(30, 11));
+  EXPECT_TRUE(inside.visible);
+  pointer_.move(10, 5);
+  const Cursor outside = cursor_of(bound);
+  EXPECT_EQ(std::pair(outside.x, outside.y), std::pair(-90, -45));
+  EXPECT_FALSE(outside.visible);
+}
+
+TEST_F(CursorTest, EmbeddedInARegionItIsExactlyWhatTheServerComposes) {
+  desktop_.open_windows(random_);
+  for (const X11CopyMethod method : kMethods) {
+    expect_composed(bind(open_x11_source({.display = server_.display(),
+                                          .copy_method = method,
+                                          .part = RegionName{100, 50, 120, 90},
+                                          .embed_cursor = true})),
+                    100, 50, [&] {
+                      desktop_.draw_random(random_);
+                      desktop_.sync();
+                    });
+  }
+}
+
+TEST_F(CursorTest, OverAWindowItHasTheWindowsCoordinatesAndGoesWithIt) {
+  X11TestWindow window(server_.display(), {.place = {40, 20, 200, 120}, .border = 3});
+  const BoundSource bound =
+      bind(open_x11_window({.display = server_.display(), .name = WindowId{window.id()}}));
+  ASSERT_TRUE(bound.source().has_cursor());
+  pointer_.show(random_picture(random_, 9, 9));
+  pointer_.move(60, 50);
+  const Cursor before = cursor_of(bound);
+  EXPECT_EQ(std::pair(before.x, before.y), std::pair(17, 27));
+  EXPECT_TRUE(before.visible);
+  window.move(140, 90);
+  window.sync();
+  const Cursor moved = cursor_of(bound);
+  EXPECT_EQ(std::pair(moved.x, moved.y), std::pair(-83, -43));
+  EXPECT_FALSE(moved.visible);
+  pointer_.move(150, 100);
+  EXPECT_TRUE(cursor_of(bound).visible);
+  window.unmap();
+  window.sync();
+  // The answer comes after the event.
+  ASSERT_TRUE(bound.source().sync());
+  EXPECT_FALSE(cursor_of(bound).visible);
+}
+
+TEST_F(CursorTest, EmbeddedOverAWindowItIsExactlyWhatTheServerComposes) {
+  X11TestWindow window(server_.display(), {.place = {40, 20, 200, 120}, .border = 3});
+  for (const X11CopyMethod method : kMethods) {
+    expect_composed(bind(open_x11_window({.display = server_.display(),
+                                          .name = WindowId{window.id()},
+                                          .copy_method = method,
+                                          .embed_cursor = true})),
+                    43, 23, [&] {
+                      window.draw_random(random_);
+                      window.sync();
+                    });
+  }
+}
+
+// Whoever asks: several sources of one connection hear of the same picture.
+TEST_F(CursorTest, AllSourcesOfOneConnectionSeeANewPicture) {
+  const auto hubs = std::make_shared<X11Hubs>();
+  const BoundSource first = bind(open_x11_source({.display = server_.display(), .hubs = hubs}));
+  const BoundSource second =
+      bind(open_x11_source({.display = server_.display(), .part = RegionName{0, 0, 50, 50}, .hubs = hubs}));
+  for (int i = 0; i < 5; ++i) {
+    pointer_.show(random_picture(random_, 12, 12));
+    EXPECT_EQ(to_picture(cursor_of(first)), pointer_.picture());
+    EXPECT_EQ(to_picture(cursor_of(second)), pointer_.picture());
+  }
+}
+
+// Asked together, answered together.
+TEST_F(CursorTest, ItsPlaceAndItsPictureAreOneRoundTrip) {
+  const BoundSource bound = open();
+  for (int i = 0; i < 3; ++i) {
+    pointer_.show(random_picture(random_, 12, 12));
+    const uint64_t before = bound.source().round_trips();
+    ASSERT_TRUE(bound.source().cursor());
+    EXPECT_EQ(bound.source().round_trips() - before, 1u);
+  }
 }
 
 class DepthTest : public ::testing::TestWithParam<int> {};
