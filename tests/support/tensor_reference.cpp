@@ -92,6 +92,7 @@ std::array<double, 3> Picture::rgb(uint32_t x, uint32_t y) const {
   const uint32_t low = bytes[0] | uint32_t{bytes[1]} << 8;
   switch (format_) {
     case PixelFormat::bgrx8888:
+    case PixelFormat::bgra8888:
       return {double(bytes[2]), double(bytes[1]), double(bytes[0])};
     case PixelFormat::rgbx8888:
       return {double(bytes[0]), double(bytes[1]), double(bytes[2])};
