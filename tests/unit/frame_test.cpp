@@ -26,7 +26,7 @@ TEST(Geometry, OtherSizesAndFormatsAreRefused) {
     EXPECT_THAT(checked.error().message, HasSubstr("1 to 32767 pixels"));
   }
   EXPECT_FALSE(check_geometry({1, 1, static_cast<PixelFormat>(0)}));
-  EXPECT_FALSE(check_geometry({1, 1, static_cast<PixelFormat>(5)}));
+  EXPECT_FALSE(check_geometry({1, 1, static_cast<PixelFormat>(6)}));
 }
 
 TEST(Geometry, RowsArePaddedToFourBytesAndTheLargestFrameDoesNotOverflow) {

@@ -105,7 +105,7 @@ TEST(Message, UnknownEnumValuesAreRefused) {
     reply.fd_roles = {static_cast<FdRole>(role)};
     expect_refused(encode({1, reply}), ErrorCode::kInvalidArgument, "fd_roles");
   }
-  for (const uint32_t format : {0u, 5u, ~0u}) {
+  for (const uint32_t format : {0u, 6u, ~0u}) {
     StreamInfo stream;
     stream.format = static_cast<PixelFormat>(format);
     expect_refused(encode({1, ListReply{{stream}}}), ErrorCode::kInvalidArgument, "format");

@@ -117,7 +117,7 @@ TEST_F(PumpTest, AStarvedStreamCountsDropsAndGoesOnWhenALeaseEnds) {
   const auto attachment = attach(options);
   auto& leases = attachment->reader().page()->leases;
   for (int i = 0; i < 3; ++i) {
-    script_.change();
+    if (i > 0) script_.change();  // the first frame comes by itself
     ASSERT_TRUE(soon([&] { return latest(*attachment).sequence == uint64_t(i) + 1; }));
     leases[i].store(latest(*attachment).pack());
   }
