@@ -15,8 +15,6 @@
 
 namespace framering::daemon {
 
-using proto::Error;
-using proto::ErrorCode;
 using proto::MemoryKind;
 
 namespace {

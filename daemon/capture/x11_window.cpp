@@ -135,7 +135,7 @@ Status X11Window::attach() {
     heard_ = {};
   }
   // What happened until its events were selected is seen now.
-  const Status renewed = picture_->renew();
+  Status renewed = picture_->renew();
   if (!renewed) return renewed;
   std::lock_guard lock(mutex_);
   shown_ = picture_->outer();

@@ -60,7 +60,7 @@ class X11PartsTest : public ::testing::Test {
     return open_x11_source({.display = xvfb_.display(), .part = part, .hubs = hubs_});
   }
   template <class Part>
-  std::unique_ptr<Source> open(Part part) {
+  std::unique_ptr<Source> open(const Part& part) {
     auto source = try_open(part);
     if (!source) throw std::runtime_error(source.error().text());
     return *std::move(source);

@@ -22,8 +22,6 @@ using ::testing::AllOf;
 using testing::BoundSource;
 using testing::differing_pixels;
 using ::testing::HasSubstr;
-using ::testing::Not;
-using testing::soon;
 using testing::X11TestWindow;
 using testing::Xvfb;
 
