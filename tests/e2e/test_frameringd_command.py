@@ -105,7 +105,7 @@ def test_a_value_out_of_range_is_refused_with_the_range(
     for value in values:
         said = refused(tmp_path, option, value)
         assert allowed in said, said
-        assert value in said
+        assert value[:40] in said, "named, if it is long in part"
 
 
 @pytest.mark.parametrize(

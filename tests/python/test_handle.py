@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import framering
 import numpy as np
 import pytest
+from framering import _handle
 from frames import FAST, STILL, run
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _streams_of_handles() -> Iterator[None]:
+    """Those that this process opened to look frames up stay open; other tests count streams."""
+    yield
+    for stream in _handle._streams.values():
+        stream.close()
+    _handle._streams.clear()
 
 
 def test_a_handle_is_small_and_keeps_nothing(still_socket: str) -> None:
