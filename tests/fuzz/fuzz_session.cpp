@@ -157,8 +157,9 @@ class Client {
       }
       require(unanswered_-- > 0, "a request gets one answer");
       const auto* opened = std::get_if<proto::OpenReply>(&message->body);
-      require(received->packet.fds.size() == (opened ? opened->fd_roles.size() : 0),
-              "descriptors come with an open stream, one for each role");
+      const size_t text = std::holds_alternative<proto::MetricsReply>(message->body) ? 1 : 0;
+      require(received->packet.fds.size() == (opened ? opened->fd_roles.size() : text),
+              "descriptors come with an open stream, one for each role, and with metrics");
       require(!opened || greeted_, "who has not greeted gets no stream");
       greeted_ |= std::holds_alternative<proto::Welcome>(message->body);
     }
