@@ -2,7 +2,7 @@
 
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,24 @@ def package(name: str, release: int = 1) -> Path:
     if len(found) != 1:
         pytest.skip(f"{name} is not built: ./dev package")
     return found[0]
+
+
+# The tests of one machine build on each other: after one has failed, the others would only wait.
+failed_machine_tests: list[str] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and "machine" in getattr(item, "fixturenames", ()):
+        failed_machine_tests.append(item.name)
+    return report
+
+
+@pytest.fixture(autouse=True)
+def stops_at_the_first_failure(request: pytest.FixtureRequest) -> None:
+    if failed_machine_tests and "machine" in request.fixturenames:
+        pytest.skip(f"{failed_machine_tests[0]} failed on this machine")
 
 
 @pytest.fixture(scope="session")

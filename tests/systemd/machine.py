@@ -14,11 +14,9 @@ from typing import IO, Any
 ROOT = Path(__file__).parents[2]
 PACKAGES = ROOT / "build/packages"
 SUITE = "bookworm"
-# A system that boots, what the packages need, X servers, and what the tests run besides.
+# A system that boots, X servers, and what the tests run besides; what the packages need comes to it.
 CONTENTS = (
     "systemd", "systemd-sysv", "dbus", "libpam-systemd", "procps", "xvfb", "x11-xserver-utils", "xauth",
-    "libspdlog1.10", "libfmt9", "libpng16-16", "libxcb-damage0", "libxcb-randr0", "libxcb-shm0",
-    "libxcb-xfixes0", "libstdc++-12-dev",
 )  # fmt: skip
 BOOT_S = 180
 
@@ -30,15 +28,26 @@ def why_it_cannot_run() -> str | None:
     return f"not installed: {', '.join(missing)}" if missing else None
 
 
+def needed_packages() -> set[str]:
+    """What the packages of PACKAGES depend on, themselves left out; of alternatives, the first."""
+    names = set()
+    for package in PACKAGES.glob("*.deb"):
+        command = ["dpkg-deb", "--field", str(package), "Depends"]
+        depends = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+        names |= {one.split()[0].partition(":")[0] for one in depends.split(",") if one.strip()}
+    return {name for name in names if not list(PACKAGES.glob(f"{name}_*.deb"))}
+
+
 def system_tree() -> Path:
     """The files of the machine, made once and only read from then on."""
-    stamp = hashlib.sha256(f"{SUITE} {CONTENTS}".encode()).hexdigest()[:16]
+    contents = sorted({*CONTENTS, *needed_packages()})
+    stamp = hashlib.sha256(f"{SUITE} {contents}".encode()).hexdigest()[:16]
     tree = ROOT / "build/systemd" / f"root-{stamp}"
     if not tree.exists():
         tree.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=tree.parent) as folder:
             made = Path(folder) / "root"
-            include = f"--include={','.join(CONTENTS)}"
+            include = f"--include={','.join(contents)}"
             command = ["mmdebstrap", "--quiet", "--variant=minbase", include, SUITE, str(made)]
             subprocess.run(command, check=True, timeout=1500)
             made.rename(tree)
