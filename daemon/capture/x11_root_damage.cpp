@@ -58,7 +58,6 @@ void X11RootDamage::bring_up_to_date() {
 
 bool X11RootDamage::take(Share& share) {
   std::lock_guard lock(mutex_);
-  share.forget_touch();
   bring_up_to_date();
   xcb_damage_subtract(xcb_, damage_, XCB_NONE, taken_);
   for (Share* each : shares_) {
@@ -116,9 +115,21 @@ bool X11RootDamage::Share::is_touched() {
   return touched_;
 }
 
-void X11RootDamage::Share::forget_touch() {
+void X11RootDamage::Share::distrust() {
   std::lock_guard lock(note_mutex_);
-  touched_ = false;
+  complete_ = false;
+}
+
+bool X11RootDamage::Share::take() {
+  bool told_all;
+  {
+    // Before it is taken: what is noted from here on counts for the next time, if it was too late for this
+    // one.
+    std::lock_guard lock(note_mutex_);
+    touched_ = false;
+    told_all = std::exchange(complete_, true);
+  }
+  return root_->take(*this) && told_all;
 }
 
 }  // namespace framering::daemon

@@ -52,14 +52,15 @@ class X11RootDamage::Share final : public X11Damage {
   void set_area(const X11Area& area);
   // Any thread. An event says that something was drawn there; true if that concerns this source.
   bool note(const xcb_rectangle_t& drawn);
-  bool take() override { return root_->take(*this); }
+  // Any thread. More may have changed than the server tells.
+  void distrust();
+  bool take() override;
   xcb_damage_damage_t id() const { return root_->id(); }
 
  private:
   friend class X11RootDamage;
 
   bool is_touched();
-  void forget_touch();
 
   const std::shared_ptr<X11RootDamage> root_;
   const xcb_xfixes_region_t area_;     // in the server
@@ -69,6 +70,7 @@ class X11RootDamage::Share final : public X11Damage {
   std::mutex note_mutex_;              // guards what follows
   X11Area where_;
   bool touched_ = false;  // something was drawn there since this one took it
+  bool complete_ = true;  // what was told since then is all that changed
 };
 
 }  // namespace framering::daemon

@@ -19,6 +19,11 @@ using proto::Status;
 
 namespace {
 
+bool uncovers_windows(uint8_t type) {
+  return type == XCB_CONFIGURE_NOTIFY || type == XCB_MAP_NOTIFY || type == XCB_UNMAP_NOTIFY ||
+         type == XCB_CIRCULATE_NOTIFY || type == XCB_REPARENT_NOTIFY;
+}
+
 class X11Source final : public X11View {
  public:
   X11Source(std::shared_ptr<X11Hub> hub, X11Bell bell, PixelFormat format, const X11Options& options)
@@ -53,9 +58,15 @@ class X11Source final : public X11View {
 
 void X11Source::heard(uint8_t type, const xcb_generic_event_t& event) {
   X11View::heard(type, event);
-  if (type != caller_.connection().damage_event()) return;
-  const auto& damaged = reinterpret_cast<const xcb_damage_notify_event_t&>(event);
-  if (damaged.damage != damage_.id() || !damage_.note(damaged.area)) return;
+  if (type == caller_.connection().damage_event()) {
+    const auto& damaged = reinterpret_cast<const xcb_damage_notify_event_t&>(event);
+    if (damaged.damage != damage_.id() || !damage_.note(damaged.area)) return;
+  } else if (uncovers_windows(type) && caller_.hub().redirects_windows()) {
+    // What such a change uncovers of redirected windows gets onto the root without damaging it (X.Org 21.1).
+    damage_.distrust();
+  } else {
+    return;
+  }
   drawn_ = true;
   caller_.bell().ring();
 }
