@@ -329,7 +329,7 @@ class Stream:
 
     def next_async(self, timeout: float | None = None) -> Coroutine[Any, Any, Frame]:
         """
-        next() for asyncio: waits in the running event loop, without a thread.
+        next() for asyncio, trio and anyio: waits in the running event loop, without a thread.
 
         Being cancelled while it waits costs no frame and no lease. TimeoutError after timeout seconds. Any
         number of tasks may wait; a frame goes to one of them.
