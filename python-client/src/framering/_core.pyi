@@ -260,7 +260,9 @@ class Frame:
         What OpenCV reads: (height, width, 3) uint8, BGR, C-contiguous, writable.
 
         channels "BGRA" gives (height, width, 4), opaque; "GRAY" (height, width). A copy of its own, or in
-        out. The rest is as framering.to_torch() explains. OpenCV itself is not needed.
+        out. The rest is as framering.to_torch() explains. OpenCV itself is not needed. Of a frame on a CUDA
+        device it is a cv2.cuda.GpuMat there, continuous and written on the default stream, if cv2 is built
+        with CUDA and out is no array in host memory.
         """
 
     def save(self, path: str | os.PathLike[str], *, quality: int = 90, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None) -> None:

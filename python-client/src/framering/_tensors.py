@@ -387,6 +387,17 @@ def to_tensorflow(
     return tf.identity(tensor) if copy else tensor
 
 
+def conversion_to_bytes(
+    frame: _core.Frame,
+    channels: Channels,
+    size: Size | None = None,
+    region: Region | None = None,
+    resize: Resize | None = None,
+) -> _Conversion:
+    """To packed rows of 8 bits a channel."""
+    return _Conversion(frame, "HWC", channels, None, None, size, region, resize, None, None, None)
+
+
 def to_bytes(
     frame: _core.Frame,
     channels: Channels,
@@ -396,9 +407,7 @@ def to_bytes(
     resize: Resize | None = None,
 ) -> tuple[bytearray, Size]:
     """Packed rows of 8 bits a channel, without NumPy, and (width, height)."""
-    conversion = _Conversion(
-        frame, "HWC", channels, None, None, size, region, resize, None, None, None, None, None
-    )
+    conversion = conversion_to_bytes(frame, channels, size, region, resize)
     height, width, depth = conversion.shape
     pixels = bytearray(height * width * depth)
     address = ctypes.addressof((ctypes.c_ubyte * len(pixels)).from_buffer(pixels))
