@@ -117,3 +117,9 @@ def assert_shows(stream: framering.Stream, x: Xlib, drawable: int | None = None)
         assert len(wrong) == 0, f"{len(wrong)} wrong pixels, the first at {wrong[0]}"
         return pixels
     raise AssertionError("the desktop never stood still")
+
+
+def read_to_end(stream: framering.Stream) -> None:
+    """Raises what ends the stream."""
+    for frame in stream:
+        frame.release()

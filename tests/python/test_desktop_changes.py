@@ -12,7 +12,7 @@ from typing import Any
 
 import framering
 import pytest
-from programs_x11 import assert_shows, session
+from programs_x11 import assert_shows, read_to_end, session
 from screens import desktop, paint, split
 from xlib import xlib
 
@@ -89,7 +89,7 @@ def test_a_region_that_lies_outside_ends_and_can_be_opened_again(start_daemon: C
             stream.next(timeout=LIMIT_S).release()
             xrandr(display, "--output", "screen", "--mode", small)
             with pytest.raises(framering.StreamEnded, match="nothing of it is on the desktop"):
-                list(stream)
+                read_to_end(stream)
             xrandr(display, "--output", "screen", "--mode", large)
             reopen(stream)
             assert stream.latest(timeout=LIMIT_S).shape == (100, 100, 4)
@@ -128,7 +128,7 @@ def test_monitors_come_move_and_go(start_daemon: Callable[..., Any]) -> None:
             assert_shows(screen, s.x)
             xrandr(display, "--delmonitor", "RIGHT")
             with pytest.raises(framering.StreamEnded, match="RIGHT"):
-                list(right)
+                read_to_end(right)
             split(display, "RIGHT 200/100x100/150+500+400 none")
             reopen(right)
             assert_part(right, s.x, (500, 400), (200, 100))
@@ -175,7 +175,7 @@ def test_a_nested_server_that_is_started_anew_is_captured_anew(start_daemon: Cal
             assert_shows(stream, x)
         for size, shape, color in (("500x200", (200, 500), "#0055aa"), ("400x300", (300, 400), "#55aa00")):
             with pytest.raises(framering.StreamEnded, match="has gone"):
-                list(stream)
+                read_to_end(stream)
             with nested_server(outer, display, size), xlib(display) as x:
                 paint(display, color)
                 reopen(stream)

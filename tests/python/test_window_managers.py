@@ -8,7 +8,7 @@ from typing import Any
 
 import framering
 import pytest
-from programs_x11 import Session, assert_shows, session, start_compositor, start_window_manager
+from programs_x11 import Session, assert_shows, read_to_end, session, start_compositor, start_window_manager
 from screens import desktop
 
 
@@ -138,7 +138,7 @@ def test_a_closed_window_ends_its_stream_with_the_reason(
     stream.next(timeout=30).release()
     managed.run("xdotool", "windowclose", window)
     with pytest.raises(framering.StreamEnded, match=r'"term".* was closed'):
-        list(stream)
+        read_to_end(stream)
 
 
 def test_the_active_window_is_what_the_window_manager_says(

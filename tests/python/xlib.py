@@ -76,7 +76,7 @@ class Xlib:
         return (uints[0], uints[1]) if there else None
 
     def grab(self, drawable: int | None = None) -> Any:
-        """What it shows, (height, width, bytes a pixel) uint8; None if it shows nothing. The root by default."""
+        """What it (by default the root) shows: (height, width, bytes a pixel) uint8; None if nothing."""
         drawable = self.root if drawable is None else drawable
         size = self.size(drawable)
         if size is None:
