@@ -5,7 +5,18 @@ from __future__ import annotations
 import contextlib
 import ctypes
 from collections.abc import Iterator
-from ctypes import POINTER, Structure, byref, c_char_p, c_int, c_uint, c_ulong, c_void_p
+from ctypes import (
+    POINTER,
+    Structure,
+    byref,
+    c_char_p,
+    c_int,
+    c_short,
+    c_uint,
+    c_ulong,
+    c_ushort,
+    c_void_p,
+)
 from typing import Any
 
 import numpy as np
@@ -51,7 +62,38 @@ _xlib.XGetImage.argtypes = [c_void_p, c_ulong, c_int, c_int, c_uint, c_uint, c_u
 _xlib.XGetGeometry.argtypes = [c_void_p, c_ulong, *[c_void_p] * 7]
 _xlib.XSync.argtypes = [c_void_p, c_int]
 _xlib.XDestroyImage.argtypes = [c_void_p]
+_xlib.XCreateSimpleWindow.restype = _xlib.XCreateFontCursor.restype = c_ulong
+_xlib.XCreateSimpleWindow.argtypes = [c_void_p, c_ulong, c_int, c_int, *[c_uint] * 3, c_ulong, c_ulong]
+_xlib.XCreateFontCursor.argtypes = [c_void_p, c_uint]
+_xlib.XCreateGC.restype = c_void_p
+_xlib.XCreateGC.argtypes = [c_void_p, c_ulong, c_ulong, c_void_p]
+_xlib.XSetForeground.argtypes = [c_void_p, c_void_p, c_ulong]
+_xlib.XFillRectangle.argtypes = [c_void_p, c_ulong, c_void_p, c_int, c_int, c_uint, c_uint]
+_xlib.XMoveWindow.argtypes = [c_void_p, c_ulong, c_int, c_int]
+_xlib.XResizeWindow.argtypes = [c_void_p, c_ulong, c_uint, c_uint]
+_xlib.XDefineCursor.argtypes = [c_void_p, c_ulong, c_ulong]
+_xlib.XWarpPointer.argtypes = [c_void_p, c_ulong, c_ulong, c_int, c_int, c_uint, c_uint, c_int, c_int]
+for _name in ("XMapWindow", "XUnmapWindow", "XRaiseWindow", "XLowerWindow", "XDestroyWindow", "XFreeCursor"):
+    getattr(_xlib, _name).argtypes = [c_void_p, c_ulong]
 _xlib.XSetErrorHandler(_ignore)
+
+
+class _CursorImage(Structure):
+    _fields_ = (
+        ("x", c_short),
+        ("y", c_short),
+        *((name, c_ushort) for name in ("width", "height", "xhot", "yhot")),
+        ("cursor_serial", c_ulong),
+        ("pixels", POINTER(c_ulong)),
+        ("atom", c_ulong),
+        ("name", c_char_p),
+    )
+
+
+_xfixes = ctypes.CDLL("libXfixes.so.3")
+_xfixes.XFixesGetCursorImage.restype = POINTER(_CursorImage)
+_xfixes.XFixesGetCursorImage.argtypes = [c_void_p]
+_xlib.XFree.argtypes = [c_void_p]
 
 
 class Xlib:
@@ -61,6 +103,7 @@ class Xlib:
         self._display = _xlib.XOpenDisplay(display.encode())
         assert self._display, f"no X server at {display}"
         self.root = _xlib.XDefaultRootWindow(self._display)
+        self._gc = _xlib.XCreateGC(self._display, self.root, 0, None)
 
     def close(self) -> None:
         _xlib.XCloseDisplay(self._display)
@@ -92,6 +135,69 @@ class Xlib:
             return pixels[:, : info.width * pixel].reshape(info.height, info.width, pixel).copy()
         finally:
             _xlib.XDestroyImage(image)
+
+    def with_pointer(self) -> Any:
+        """The root with the picture of the pointer over it, as Render composes: premultiplied, rounded."""
+        pixels = self.grab()
+        image = _xfixes.XFixesGetCursorImage(self._display)
+        info = image.contents
+        count = info.width * info.height
+        argb = np.fromiter(info.pixels[:count], np.uint64, count).astype(np.uint32)
+        place = (info.x - info.xhot, info.y - info.yhot, info.width, info.height)
+        _xlib.XFree(image)
+        picture = argb.reshape(place[3], place[2], 1).view(np.uint8)
+        left, top = max(place[0], 0), max(place[1], 0)
+        right = min(place[0] + place[2], pixels.shape[1])
+        bottom = min(place[1] + place[3], pixels.shape[0])
+        if left < right and top < bottom:
+            part = picture[top - place[1] : bottom - place[1], left - place[0] : right - place[0]]
+            below = (
+                pixels[top:bottom, left:right].astype(np.uint32) * (255 - part[..., 3:].astype(np.uint32))
+                + 128
+            )
+            composed = part + ((below >> 8) + below >> 8)
+            pixels[top:bottom, left:right] = np.minimum(composed, 255)
+        return pixels
+
+    def create(self, x: int, y: int, width: int, height: int, color: int) -> int:
+        """A window that is not shown yet."""
+        window = _xlib.XCreateSimpleWindow(self._display, self.root, x, y, width, height, 0, 0, color)
+        assert window
+        return int(window)
+
+    def fill(self, window: int, x: int, y: int, width: int, height: int, color: int) -> None:
+        _xlib.XSetForeground(self._display, self._gc, color)
+        _xlib.XFillRectangle(self._display, window, self._gc, x, y, width, height)
+
+    def map(self, window: int) -> None:
+        _xlib.XMapWindow(self._display, window)
+
+    def unmap(self, window: int) -> None:
+        _xlib.XUnmapWindow(self._display, window)
+
+    def raise_(self, window: int) -> None:
+        _xlib.XRaiseWindow(self._display, window)
+
+    def lower(self, window: int) -> None:
+        _xlib.XLowerWindow(self._display, window)
+
+    def move(self, window: int, x: int, y: int) -> None:
+        _xlib.XMoveWindow(self._display, window, x, y)
+
+    def resize(self, window: int, width: int, height: int) -> None:
+        _xlib.XResizeWindow(self._display, window, width, height)
+
+    def destroy(self, window: int) -> None:
+        _xlib.XDestroyWindow(self._display, window)
+
+    def set_pointer_shape(self, shape: int) -> None:
+        """One of the cursor font, over the root and the windows on it."""
+        cursor = _xlib.XCreateFontCursor(self._display, shape)
+        _xlib.XDefineCursor(self._display, self.root, cursor)
+        _xlib.XFreeCursor(self._display, cursor)
+
+    def move_pointer(self, x: int, y: int) -> None:
+        _xlib.XWarpPointer(self._display, 0, self.root, 0, 0, 0, 0, x, y)
 
 
 @contextlib.contextmanager
