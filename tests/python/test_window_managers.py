@@ -10,6 +10,7 @@ import framering
 import pytest
 from programs_x11 import Session, assert_shows, read_to_end, session, start_compositor, start_window_manager
 from screens import desktop
+from xlib import xlib
 
 
 @pytest.fixture(params=["no compositor", "picom", "xcompmgr"])
@@ -111,6 +112,32 @@ def test_a_window_that_is_not_shown_keeps_its_last_content_and_comes_back(
         managed.run("xdotool", "set_desktop", 1)
     managed.wait_for(lambda: managed.x.grab(window) is not None)
     assert_shows(stream, managed.x, window)
+
+
+def test_a_window_manager_may_hide_the_frame_alone(start_daemon: Callable[..., Any]) -> None:
+    with desktop("640x480x24", "#204060") as display, xlib(display) as x:
+        frame = x.create(10, 10, 220, 120, 0x808080)
+        window = x.create(10, 10, 200, 100, 0xFF0000, parent=frame)
+        other = x.create(0, 0, 220, 120, 0x008000)
+        for each in (window, frame):
+            x.map(each)
+        x.sync()
+        socket = start_daemon("--source", "test:8x1@1", "--display", display).socket
+        with framering.open(f"window:{window:#x}", socket=socket) as stream:
+            for color in (0x123456, 0x654321, 0x0F0F0F):
+                x.fill(window, 20, 20, 50, 50, color)
+                x.sync()
+                last = assert_shows(stream, x, window)
+                x.unmap(frame)
+                x.map(other)
+                x.sync()
+                assert x.grab(window) is None
+                with stream.wait_until(timeout=30) as shown:
+                    assert (shown.numpy()[..., :3] == last[..., :3]).all()
+                x.unmap(other)
+                x.map(frame)
+                x.sync()
+                assert_shows(stream, x, window)
 
 
 def test_a_resized_window_is_a_new_epoch_with_whole_frames(
