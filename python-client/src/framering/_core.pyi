@@ -31,6 +31,22 @@ class Frame:
         """Grows when the stream's geometry or memory changes."""
 
     @property
+    def x(self) -> int:
+        """
+        Of the first pixel on the desktop, in pixels; 0 for a window.
+
+        What reaches out of the desktop is cut off, so that a region may begin further in than it was named.
+        """
+
+    @property
+    def y(self) -> int:
+        """
+        Of the first pixel on the desktop, in pixels; 0 for a window.
+
+        What reaches out of the desktop is cut off, so that a region may begin further in than it was named.
+        """
+
+    @property
     def width(self) -> int:
         """Pixels."""
 
