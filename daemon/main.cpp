@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "daemon/config.h"
+#include "daemon/handed_display.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/metrics_server.h"
@@ -77,7 +78,8 @@ proto::Result<StreamRegistry::Parts> find_parts(Daemon& daemon, const SourceName
                                 .slot_count = config.slots,
                                 .lease_ms = config.lease_ms,
                                 .max_fps = config.max_fps.value_or(default_max_fps(name)),
-                                .keepalive_ms = config.keepalive_ms},
+                                .keepalive_ms = config.keepalive_ms,
+                                .of_display = is_of_display(name)},
                                find_source(name, config, daemon.shared),
                                make_pool(daemon, name.text(), config)};
 }
@@ -89,7 +91,10 @@ proto::Status add_stream(Daemon& daemon, const std::string& source, const Config
   if (!parts) return parts.error();
   auto stream = Stream::create(std::move(parts->options));
   if (!stream) return stream.error();
-  auto pump = Pump::start(**stream, std::move(parts->source), std::move(parts->pool));
+  // A session that hands its desktop in comes when this daemon is there.
+  const bool may_come_later = parts->options.of_display && config.display == kSessionDisplay;
+  const auto start = may_come_later ? Pump::start_without_source : Pump::start;
+  auto pump = start(**stream, std::move(parts->source), std::move(parts->pool));
   if (!pump) return pump.error();
   daemon.streams->add(*std::move(stream), *std::move(pump));
   return proto::Ok{};
@@ -99,7 +104,8 @@ Server::Options server_options(Daemon& daemon, const Config& config) {
   Server::Options options{.rules = config.rules,
                           .allow_uids = config.allow_uids,
                           .group = find_group("framering"),
-                          .reload = daemon.reload};
+                          .reload = daemon.reload,
+                          .handed = config.display == kSessionDisplay ? daemon.shared.handed.get() : nullptr};
   if (config.exit_when_idle_s) {
     options.idle_time = std::chrono::seconds(*config.exit_when_idle_s);
     options.on_idle = [&daemon] {

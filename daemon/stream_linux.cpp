@@ -155,6 +155,11 @@ void Stream::renew() {
   wake_pump();
 }
 
+void Stream::retry() {
+  retry_.store(true);
+  wake_pump();
+}
+
 void Stream::wake_pump() {
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = write(wake_fd_.get(), &one, sizeof one);

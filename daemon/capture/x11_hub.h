@@ -43,6 +43,7 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
  public:
   // As open_x11_source().
   static proto::Result<std::shared_ptr<X11Hub>> open(const std::string& display);
+  static proto::Result<std::shared_ptr<X11Hub>> open(DisplayAccess access);
   ~X11Hub();
   X11Hub(const X11Hub&) = delete;
   X11Hub& operator=(const X11Hub&) = delete;
@@ -69,6 +70,7 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
 
  private:
   explicit X11Hub(std::unique_ptr<X11Connection> connection);
+  static proto::Result<std::shared_ptr<X11Hub>> start(std::unique_ptr<X11Connection> connection);
   void listen();
   void dispatch(const xcb_generic_event_t& event);
   void note_screen(uint16_t width, uint16_t height);
@@ -92,12 +94,19 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
 // The hubs of a daemon: one a display, for as long as someone uses it.
 class X11Hubs {
  public:
+  // `handed` is where kSessionDisplay comes from, and outlives this; none: there is no such display.
+  explicit X11Hubs(HandedDisplay* handed = nullptr) : handed_(handed) {}
+
   // Connects where there is no hub, or where the hub's server has gone.
   proto::Result<std::shared_ptr<X11Hub>> get(const std::string& display);
 
  private:
+  proto::Result<std::shared_ptr<X11Hub>> get_handed();
+
+  HandedDisplay* const handed_;
   std::mutex mutex_;
   std::map<std::string, std::weak_ptr<X11Hub>> hubs_;
+  std::shared_ptr<X11Hub> handed_hub_;  // kept while nobody captures: there is no second connection
 };
 
 }  // namespace framering::daemon

@@ -33,7 +33,17 @@ constexpr int kLookAgainMs = 100;
 Result<std::shared_ptr<X11Hub>> X11Hub::open(const std::string& display) {
   auto connection = X11Connection::open(display);
   if (!connection) return connection.error();
-  std::shared_ptr<X11Hub> hub(new X11Hub(*std::move(connection)));
+  return start(*std::move(connection));
+}
+
+Result<std::shared_ptr<X11Hub>> X11Hub::open(DisplayAccess access) {
+  auto connection = X11Connection::open(std::move(access));
+  if (!connection) return connection.error();
+  return start(*std::move(connection));
+}
+
+Result<std::shared_ptr<X11Hub>> X11Hub::start(std::unique_ptr<X11Connection> connection) {
+  std::shared_ptr<X11Hub> hub(new X11Hub(std::move(connection)));
   hub->stop_event_ = proto::UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!hub->stop_event_) {
     return proto::errno_error(ErrorCode::kOutOfMemory, "cannot create an eventfd", errno);
@@ -189,11 +199,24 @@ void X11Hub::listen() {
 
 Result<std::shared_ptr<X11Hub>> X11Hubs::get(const std::string& display) {
   std::lock_guard lock(mutex_);
+  if (handed_ != nullptr && display == kSessionDisplay) return get_handed();
   auto hub = hubs_[display].lock();
   if (hub && !hub->connection().lost()) return hub;
   auto opened = X11Hub::open(display);
   if (opened) hubs_[display] = *opened;
   return opened;
+}
+
+Result<std::shared_ptr<X11Hub>> X11Hubs::get_handed() {
+  if (auto access = handed_->take()) {
+    auto opened = X11Hub::open(*std::move(access));
+    if (!opened) return opened.error();
+    handed_hub_ = *std::move(opened);
+  }
+  if (handed_hub_ && !handed_hub_->connection().lost()) return handed_hub_;
+  handed_hub_.reset();
+  return proto::Error{ErrorCode::kUnavailable, "no session has handed in its desktop",
+                      "run framering-session in it, as a user who may (display = true of a [[policy]])"};
 }
 
 }  // namespace framering::daemon

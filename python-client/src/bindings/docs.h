@@ -253,6 +253,12 @@ inline constexpr char kConnection[] = R"(A connection to frameringd, and a conte
 framering.connect() makes it. Any thread. A lost connection stays lost: connect again.)";
 
 inline constexpr char kList[] = "What the daemon offers, and who reads it.";
+inline constexpr char kStatsOfDaemon[] =
+    R"(What the daemon has counted since its start, as `framering stats --json` prints it.
+
+A dict from the metric's name, say 'framering_captures_total', to its 'type' ('counter', 'gauge' or
+'histogram'), its 'help', and its 'samples': a list of dicts with 'labels' and 'value', of a histogram with
+'labels', 'buckets' (upper bound as text to the count up to it), 'sum' and 'count'. Times are in seconds.)";
 inline constexpr char kOpen[] = R"(Open a stream of frames.
 
 source: a StreamInfo.source of list().
