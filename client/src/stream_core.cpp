@@ -197,11 +197,13 @@ std::optional<Frame> StreamCore::take(const Want& want) {
   uint64_t gone = 0;  // frames up to this one cannot be had any more
   for (;;) {
     check_usable();
-    if (connection_->lost()) {
+    const bool lost = connection_->lost();
+    const StreamState state = state_of(*mapping_);
+    // A daemon that stops says so in the page, and only then hangs up.
+    if (lost && state != StreamState::kEnded) {
       throw Error(ErrorCode::disconnected, "the connection to frameringd is lost",
                   "connect again once it is back");
     }
-    const StreamState state = state_of(*mapping_);
     // In order, what the old epoch still holds comes before the new one; the newest frame is never an old
     // epoch's.
     const bool drain = want.unseen && options_.mode == Mode::every;
