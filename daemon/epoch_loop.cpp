@@ -24,11 +24,13 @@ EpochLoop::EpochLoop(Stream& stream, Source& source, Epoch& epoch, const std::at
       epoch_(epoch),
       ring_(*epoch.ring),
       stopping_(stopping),
-      last_full_ns_(now_ns()) {}
+      last_full_ns_(now_ns()),
+      desktop_state_(ring_.control()->desktop.load()) {}
 
 Ending EpochLoop::run() {
   while (!stopping_) {
     stream_.drain_wake_fd();
+    tell_desktop_state();
     if (stream_.take_renewal()) return {Ending::Kind::kGeometry, epoch_.geometry};
     if (stream_.pause_if_unused(epoch_)) {
       pause();
@@ -57,6 +59,13 @@ void EpochLoop::pause() {
   dirty_since_ns_ = now_ns();
 }
 
+void EpochLoop::tell_desktop_state() {
+  const uint32_t bits = stream_.desktop_state();
+  if (bits == std::exchange(desktop_state_, bits)) return;
+  ring_.set_desktop_state(bits);
+  epoch_.publisher.notify();
+}
+
 void EpochLoop::set_dirty() {
   if (!std::exchange(dirty_, true)) dirty_since_ns_ = now_ns();
 }
@@ -82,6 +91,8 @@ std::optional<Ending> EpochLoop::look() {
     ring_.set_stale(stale_);
     epoch_.publisher.notify();
   }
+  stream_.set_desktop_state(proto::kDesktopBlanked, events->blanked ? proto::kDesktopBlanked : 0);
+  tell_desktop_state();
   if (confirming && dirty_) waited_for_ = true;
   if (confirming && !dirty_) confirm(now);
   return std::nullopt;

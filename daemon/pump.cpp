@@ -144,6 +144,7 @@ Status Pump::make_epoch(const Geometry& geometry) try {
   auto ring = Ring::create(ring_options);
   if (!ring) return ring.error();
   epoch->ring = *std::move(ring);
+  epoch->ring->set_desktop_state(stream_.desktop_state());
 
   spdlog::info("{}: epoch {}, {}x{} {}, {} slots", options.source, ring_options.epoch, geometry.width,
                geometry.height, proto::format_name(geometry.format), ring_options.slot_count);

@@ -104,6 +104,11 @@ class Stream : public std::enable_shared_from_this<Stream> {
   // A subscriber wants to know where the pointer is.
   bool wants_cursor(const Epoch& epoch) const;
 
+  // Any thread. Of the kDesktop... bits in `mask` these hold now and the others do not; the pump tells the
+  // readers, of this epoch and of all that follow.
+  void set_desktop_state(uint32_t mask, uint32_t bits);
+  uint32_t desktop_state() const { return desktop_state_.load(); }
+
   // Any thread. The stream goes on in new memory, under a new epoch: whoever may not attach to it again gets
   // no new byte.
   void renew();
@@ -134,6 +139,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   Heartbeat pump_heartbeat_;
   std::atomic<bool> renewal_{false};
   std::atomic<bool> retry_{false};
+  std::atomic<uint32_t> desktop_state_{0};
   std::atomic<uint32_t> subscribers_{0};
   std::function<void()> subscribers_changed_;
   mutable std::mutex mutex_;

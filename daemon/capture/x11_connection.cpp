@@ -4,6 +4,7 @@
 #include <xcb/composite.h>
 #include <xcb/damage.h>
 #include <xcb/randr.h>
+#include <xcb/screensaver.h>
 #include <xcb/shm.h>
 #include <xcb/xfixes.h>
 
@@ -162,8 +163,11 @@ Error X11Connection::failed(const xcb_generic_error_t& error) const {
 void X11Connection::find_optional_extensions() {
   xcb_prefetch_extension_data(xcb_, &xcb_randr_id);
   xcb_prefetch_extension_data(xcb_, &xcb_composite_id);
+  xcb_prefetch_extension_data(xcb_, &xcb_screensaver_id);
   const auto* randr = xcb_get_extension_data(xcb_, &xcb_randr_id);
   const auto* composite = xcb_get_extension_data(xcb_, &xcb_composite_id);
+  const auto* saver = xcb_get_extension_data(xcb_, &xcb_screensaver_id);
+  if (saver && saver->present) saver_event_ = saver->first_event + XCB_SCREENSAVER_NOTIFY;
   if (randr && randr->present) {
     const XcbPtr<xcb_randr_query_version_reply_t> version(
         xcb_randr_query_version_reply(xcb_, xcb_randr_query_version(xcb_, 1, 5), nullptr));

@@ -38,6 +38,8 @@ class X11Connection {
   uint8_t cursor_event() const { return cursor_event_; }
   bool has_monitors() const { return randr_event_ != 0; }  // RANDR 1.5
   bool is_randr_event(uint8_t type) const;
+  bool has_screen_saver() const { return saver_event_ != 0; }
+  uint8_t saver_event() const { return saver_event_; }
   bool has_window_pictures() const { return has_composite_; }  // Composite 0.2
   bool shares_pixmaps() const { return shares_pixmaps_; }      // says the server; only trying tells
   int fd() const { return xcb_get_file_descriptor(xcb_); }
@@ -59,6 +61,7 @@ class X11Connection {
   uint8_t damage_event_ = 0;
   uint8_t cursor_event_ = 0;
   uint8_t randr_event_ = 0;
+  uint8_t saver_event_ = 0;
   bool has_composite_ = false;
   bool shares_pixmaps_ = false;
 };

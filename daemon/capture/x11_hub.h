@@ -26,7 +26,7 @@ class X11Listener {
   virtual ~X11Listener() = default;
   // Without the bit that marks events that clients sent.
   virtual void heard(uint8_t type, const xcb_generic_event_t& event) = 0;
-  // The connection is lost, or the state of the screen() is another.
+  // The connection is lost, or the screen() is another, or it went dark or came back.
   virtual void woken() = 0;
 };
 
@@ -56,6 +56,8 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
   // What changes on the root window; made for its first user, gone with the last.
   std::shared_ptr<X11RootDamage> root_damage();
   X11Screen screen() const;
+  // Its monitors are dark, by the screen saver or by DPMS.
+  bool is_blanked() const { return blanked_; }
 
   // Sends what is buffered, and waits for the request to be done: its reply and error, both null if the
   // connection is lost, if `interrupted` becomes true, or if the request has neither.
@@ -74,6 +76,7 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
   void listen();
   void dispatch(const xcb_generic_event_t& event);
   void note_screen(uint16_t width, uint16_t height);
+  void wake_listeners();  // with listening_ held
 
   const std::unique_ptr<X11Connection> connection_;
   proto::UniqueFd stop_event_;
@@ -87,6 +90,7 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
   uint64_t reads_ = 0;  // of the socket, so far
   X11Screen screen_;
   std::weak_ptr<X11RootDamage> root_damage_;
+  std::atomic<bool> blanked_{false};
 
   std::thread thread_;
 };

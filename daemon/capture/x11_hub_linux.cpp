@@ -2,6 +2,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <xcb/randr.h>
+#include <xcb/screensaver.h>
 #include <xcb/xcbext.h>
 
 #include <algorithm>
@@ -28,6 +29,10 @@ constexpr uint8_t kEventTypeMask = 0x7f;                   // the top bit marks 
 // Who writes to a full socket reads from it as well, unseen by who polls: he looks again after this.
 constexpr int kLookAgainMs = 100;
 
+bool is_dark(uint8_t saver_state) {
+  return saver_state == XCB_SCREENSAVER_STATE_ON || saver_state == XCB_SCREENSAVER_STATE_CYCLE;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<X11Hub>> X11Hub::open(const std::string& display) {
@@ -49,18 +54,26 @@ Result<std::shared_ptr<X11Hub>> X11Hub::start(std::unique_ptr<X11Connection> con
     return proto::errno_error(ErrorCode::kOutOfMemory, "cannot create an eventfd", errno);
   }
   xcb_connection_t* xcb = hub->connection_->xcb();
+  const xcb_window_t root = hub->connection_->root();
   // StructureNotify tells of every new size of the root, RandR of the monitors on it, PropertyChange of the
   // active window.
   const uint32_t mask = XCB_EVENT_MASK_STRUCTURE_NOTIFY | XCB_EVENT_MASK_PROPERTY_CHANGE;
-  xcb_change_window_attributes(xcb, hub->connection_->root(), XCB_CW_EVENT_MASK, &mask);
+  xcb_change_window_attributes(xcb, root, XCB_CW_EVENT_MASK, &mask);
   if (hub->connection_->has_monitors()) {
-    xcb_randr_select_input(xcb, hub->connection_->root(),
+    xcb_randr_select_input(xcb, root,
                            XCB_RANDR_NOTIFY_MASK_SCREEN_CHANGE | XCB_RANDR_NOTIFY_MASK_CRTC_CHANGE |
                                XCB_RANDR_NOTIFY_MASK_OUTPUT_CHANGE);
   }
   const XcbPtr<xcb_get_geometry_reply_t> size(
-      xcb_get_geometry_reply(xcb, xcb_get_geometry(xcb, hub->connection_->root()), nullptr));
+      xcb_get_geometry_reply(xcb, xcb_get_geometry(xcb, root), nullptr));
   if (!size) return hub->connection_->gone();
+  if (hub->connection_->has_screen_saver()) {
+    // DPMS turns the saver on and off too.
+    xcb_screensaver_select_input(xcb, root, XCB_SCREENSAVER_EVENT_NOTIFY_MASK);
+    const XcbPtr<xcb_screensaver_query_info_reply_t> saver(
+        xcb_screensaver_query_info_reply(xcb, xcb_screensaver_query_info(xcb, root), nullptr));
+    if (saver) hub->blanked_ = is_dark(saver->state);
+  }
   hub->screen_ = {size->width, size->height, 0, 0};
   hub->thread_ = std::thread([&hub = *hub] { hub.listen(); });
   return hub;
@@ -141,9 +154,7 @@ void X11Hub::take_events() {
   {
     std::lock_guard lock(listening_);
     while (const XcbPtr<xcb_generic_event_t> event{xcb_poll_for_event(connection_->xcb())}) dispatch(*event);
-    if (connection_->lost()) {
-      for (X11Listener* listener : listeners_) listener->woken();
-    }
+    if (connection_->lost()) wake_listeners();
   }
   {
     std::lock_guard lock(mutex_);
@@ -162,6 +173,10 @@ void X11Hub::dispatch(const xcb_generic_event_t& event) {
   } else if (connection_->is_randr_event(type)) {
     const X11Screen now = screen();
     return note_screen(now.width, now.height);
+  } else if (connection_->has_screen_saver() && type == connection_->saver_event()) {
+    const auto& saver = reinterpret_cast<const xcb_screensaver_notify_event_t&>(event);
+    blanked_ = is_dark(saver.state);
+    return wake_listeners();
   }
   for (X11Listener* listener : listeners_) listener->heard(type, event);
 }
@@ -171,6 +186,10 @@ void X11Hub::note_screen(uint16_t width, uint16_t height) {
     std::lock_guard lock(mutex_);
     screen_ = {width, height, screen_.changes + 1, now_ns()};
   }
+  wake_listeners();
+}
+
+void X11Hub::wake_listeners() {
   for (X11Listener* listener : listeners_) listener->woken();
 }
 

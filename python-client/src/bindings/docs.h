@@ -218,6 +218,9 @@ inline constexpr char kDrain[] = "Reads what made the descriptor readable.";
 inline constexpr char kMissed[] =
     R"(Published frames that next() skipped (mode 'latest') or came too late for (mode 'every').)";
 
+inline constexpr char kState[] = R"(Whether the desktop is blanked, locked or away now: a DesktopState.
+
+Costs a load, and asks nobody. Frames go on meanwhile; a change of it returns no frame.)";
 inline constexpr char kStreamConfirmed[] =
     R"(Until when the newest frame is known to show the source, in time.monotonic_ns().
 

@@ -367,6 +367,14 @@ class Stream:
         """
 
     @property
+    def state(self) -> framering._types.DesktopState:
+        """
+        Whether the desktop is blanked, locked or away now: a DesktopState.
+
+        Costs a load, and asks nobody. Frames go on meanwhile; a change of it returns no frame.
+        """
+
+    @property
     def missed(self) -> int:
         """
         Published frames that next() skipped (mode 'latest') or came too late for (mode 'every').
