@@ -198,10 +198,11 @@ std::vector<Key> rule_keys(PolicyRule& rule) {
           {"exe", text(rule.exe)},
           {"sources", array_of<std::string>("an array of strings", set_sources)},
           {"memory", memory_kinds(rule.memory)},
-          {"display", value_of<bool>("true or false", [&rule](bool value) -> Status {
-             rule.display = value;
-             return Ok{};
-           })},
+          {"display", value_of<bool>("true or false",
+                                     [&rule](bool value) -> Status {
+                                       rule.display = value;
+                                       return Ok{};
+                                     })},
           {"quota", nullptr, user_quota_keys([&rule](const QuotaKey& key, uint64_t limit) {
              rule.quota.push_back({key.limit, limit});
            })}};

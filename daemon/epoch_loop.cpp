@@ -32,7 +32,9 @@ Ending EpochLoop::run() {
     stream_.drain_wake_fd();
     tell_desktop_state();
     if (stream_.take_renewal()) return {Ending::Kind::kGeometry, epoch_.geometry};
-    if (stream_.pause_if_unused(epoch_)) {
+    const bool hidden = stream_.is_hidden();
+    if (hidden) ring_.retract();
+    if (hidden || stream_.pause_if_unused(epoch_)) {
       pause();
       if (!has_hung_up(source_.event_fd())) continue;
     }
@@ -168,6 +170,12 @@ std::optional<Ending> EpochLoop::capture(uint64_t now) {
     // A change of geometry in mid-capture: poll() tells of it next.
     if (captured.error().code == ErrorCode::kInvalidArgument) return std::nullopt;
     return lost(captured.error());
+  }
+  if (stream_.is_hidden()) {  // since it was begun: nobody gets to see it, and the next one shows all
+    ring_.abandon(*slot);
+    safety_pending_ = true;
+    last_full_ns_ = 0;
+    return std::nullopt;
   }
   stream_.captures.fetch_add(1);
   stream_.metrics.captured(*captured, epoch_.geometry);

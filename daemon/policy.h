@@ -31,9 +31,9 @@ struct PolicyRule {
   // What they may. Patterns: * stands for any text.
   std::vector<std::string> sources{};
   std::vector<proto::MemoryKind> memory{proto::MemoryKind::kHost};
-  bool display = false;                // they may hand in the desktop of their session
+  bool display = false;              // they may hand in the desktop of their session
   std::vector<QuotaChange> quota{};  // where they may take more, or less, than others
-  std::string name{};  // how a verdict calls it: "allow_uids", "rule 2 (line 14)"
+  std::string name{};                // how a verdict calls it: "allow_uids", "rule 2 (line 14)"
 
   friend bool operator==(const PolicyRule&, const PolicyRule&) = default;
 };

@@ -110,7 +110,7 @@ std::vector<proto::QuotaUse> Quota::usage(uint32_t uid, const QuotaLimits& limit
   const auto user = users_.find(uid);
   const Usage none;
   const Usage& has = user == users_.end() ? none : user->second;
-  const auto used = [&](uint64_t QuotaLimits::* limit) -> uint64_t {
+  const auto used = [&](uint64_t QuotaLimits::*limit) -> uint64_t {
     if (limit == &QuotaLimits::clients_per_uid) return has.clients;
     if (limit == &QuotaLimits::streams_per_uid) return has.streams;
     if (limit == &QuotaLimits::sources_per_uid) return has.sources;

@@ -18,11 +18,11 @@ namespace framering::daemon {
 struct QuotaLimits {
   uint64_t clients = 1024;  // of all users together
   uint64_t clients_per_uid = 512;
-  uint64_t streams_per_uid = 1024;               // open streams, over all clients of the user
-  uint64_t sources_per_uid = 16;                 // streams that run because this user opened them first
-  uint64_t bytes_per_uid = uint64_t{4} << 30;    // pixels of those, in all slots
-  uint64_t leases_per_uid = 2048;                // max_leases of open streams, added up
-  uint64_t connects_per_second = 500;            // by one user; as many at once after a quiet second
+  uint64_t streams_per_uid = 1024;             // open streams, over all clients of the user
+  uint64_t sources_per_uid = 16;               // streams that run because this user opened them first
+  uint64_t bytes_per_uid = uint64_t{4} << 30;  // pixels of those, in all slots
+  uint64_t leases_per_uid = 2048;              // max_leases of open streams, added up
+  uint64_t connects_per_second = 500;          // by one user; as many at once after a quiet second
 
   friend bool operator==(const QuotaLimits&, const QuotaLimits&) = default;
 };
@@ -30,7 +30,7 @@ struct QuotaLimits {
 // How the configuration calls them.
 struct QuotaKey {
   const char* name;
-  uint64_t QuotaLimits::* limit;
+  uint64_t QuotaLimits::*limit;
   uint64_t most = 1'000'000;  // 1 at least
 };
 inline constexpr QuotaKey kClientsQuota{"clients", &QuotaLimits::clients};
@@ -45,7 +45,7 @@ inline constexpr std::array kUserQuotas{
 
 // One limit that a rule of the policy sets for those whom it is for.
 struct QuotaChange {
-  uint64_t QuotaLimits::* limit;
+  uint64_t QuotaLimits::*limit;
   uint64_t value;
 
   friend bool operator==(const QuotaChange&, const QuotaChange&) = default;

@@ -184,9 +184,11 @@ void Server::find_stream(const Session& session, const std::string& source, Stre
   const auto name = SourceName::parse(source);
   if (!name) return done(name.error());
   streams_.find(
-      *name,
-      [&] { return quota_.add_source(session.credentials().uid, limits_of(session.subject())); },
-      std::move(done));
+      *name, [&] { return quota_.add_source(session.credentials().uid, limits_of(session.subject())); },
+      [this, done = std::move(done)](proto::Result<std::shared_ptr<Stream>> stream) {
+        if (stream) tell_desktop_state(**stream);  // before anybody subscribes
+        done(std::move(stream));
+      });
 }
 
 proto::Result<Quota::Ticket> Server::add_stream(const Session& session, uint32_t leases) {

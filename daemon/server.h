@@ -16,6 +16,7 @@
 #include "daemon/handed_display.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
+#include "daemon/logind.h"
 #include "daemon/metrics.h"
 #include "daemon/policy.h"
 #include "daemon/quota.h"
@@ -71,8 +72,9 @@ class Server : public SessionHost {
   void set_policy(const Options& options);
   proto::Body take_display(const Session& session, proto::DisplayRequest request,
                            proto::UniqueFd socket) override;
-  // Whose desktop is captured, who may read it all without a rule. None: nobody's that is known.
-  void set_desktop_owner(std::optional<uint32_t> uid);
+  // What is known of the desktop's session. While it is locked or another one's turn, nothing of the display
+  // is captured; when it has ended, what clients have mapped of it gets no new byte.
+  void set_session(const SessionState& state);
   // The process that handed it in.
   std::optional<uint32_t> desktop_pid() const;
   void on_desktop(std::function<void()> changed) { desktop_changed_ = std::move(changed); }
@@ -87,6 +89,9 @@ class Server : public SessionHost {
   Policy policy_now() const;
   void apply_policy();
   void withdraw_desktop();
+  // Who may read all of the display without a rule. None: nobody is known.
+  void set_desktop_owner(std::optional<uint32_t> uid);
+  void tell_desktop_state(Stream& stream) const;
   QuotaLimits limits_of(const Subject& subject) const { return policy_.limits_of(subject, quota_.limits()); }
   void wait_idle();  // if there is no client
 
@@ -105,6 +110,7 @@ class Server : public SessionHost {
   Policy policy_;
   HandedDisplay* const handed_;
   const Session* desktop_session_ = nullptr;  // that handed in the desktop
+  SessionState session_state_;
   std::function<void()> desktop_changed_;
   const std::function<proto::Status()> reload_;
   Quota& quota_;

@@ -14,8 +14,10 @@ using proto::ErrorCode;
 
 namespace {
 
-using proto::MemoryKind;
-const std::vector<MemoryKind> kAnyMemory{MemoryKind::kHost, MemoryKind::kCuda, MemoryKind::kCudaIpc};
+std::vector<proto::MemoryKind> any_memory() {
+  using proto::MemoryKind;
+  return {MemoryKind::kHost, MemoryKind::kCuda, MemoryKind::kCudaIpc};
+}
 
 }  // namespace
 
@@ -23,11 +25,14 @@ const std::vector<MemoryKind> kAnyMemory{MemoryKind::kHost, MemoryKind::kCuda, M
 std::vector<PolicyRule> Server::rules_of(const Options& options) {
   std::vector<PolicyRule> rules = options.rules;
   if (!options.allow_uids.empty()) {
-    rules.push_back({.uids = options.allow_uids, .sources = {"*"}, .memory = kAnyMemory, .name = "allow_uids"});
+    rules.push_back(
+        {.uids = options.allow_uids, .sources = {"*"}, .memory = any_memory(), .name = "allow_uids"});
   }
   if (options.group) {
-    rules.push_back(
-        {.gids = {{*options.group}}, .sources = {"*"}, .memory = kAnyMemory, .name = "the group framering"});
+    rules.push_back({.gids = {{*options.group}},
+                     .sources = {"*"},
+                     .memory = any_memory(),
+                     .name = "the group framering"});
   }
   return rules;
 }
@@ -35,8 +40,10 @@ std::vector<PolicyRule> Server::rules_of(const Options& options) {
 Policy Server::policy_now() const {
   std::vector<PolicyRule> rules = rules_;
   if (desktop_owner_) {
-    rules.push_back(
-        {.uids = {{*desktop_owner_}}, .sources = {"*"}, .memory = kAnyMemory, .name = "the desktop's own user"});
+    rules.push_back({.uids = {{*desktop_owner_}},
+                     .sources = {"*"},
+                     .memory = any_memory(),
+                     .name = "the desktop's own user"});
   }
   return Policy(geteuid(), std::move(rules));
 }
@@ -69,8 +76,7 @@ proto::Body Server::explain(const Session& session, const proto::PolicyRequest& 
   if (!name) return name.error();
   const Subject subject = is_self ? session.subject() : subject_of_user(request.uid);
   const Verdict verdict = policy_.may_open(subject, name->text(), std::nullopt);
-  return proto::PolicyReply{verdict.allowed, verdict.reason,
-                            quota_.usage(request.uid, limits_of(subject))};
+  return proto::PolicyReply{verdict.allowed, verdict.reason, quota_.usage(request.uid, limits_of(subject))};
 }
 
 proto::Body Server::reload(const Session& session) {
@@ -95,8 +101,8 @@ void Server::apply_policy() {
       return policy_.may_open(session->subject(), source, memory).allowed;
     });
     const bool hands_in = session.get() == desktop_session_;
-    const Verdict verdict = hands_in ? policy_.may_hand_in_display(session->subject())
-                                     : policy_.may_attach(session->subject());
+    const Verdict verdict =
+        hands_in ? policy_.may_hand_in_display(session->subject()) : policy_.may_attach(session->subject());
     if (!verdict.allowed) {
       session->drop({ErrorCode::kPermissionDenied, "the policy has changed: " + verdict.reason, {}});
     }

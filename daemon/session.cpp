@@ -86,8 +86,9 @@ void Session::read_packets() {
 bool Session::handle(proto::Packet packet) {
   auto message = proto::decode(packet.bytes);
   const bool may_send_fds = message && std::holds_alternative<proto::DisplayRequest>(message->body);
-  if (packet.fds.size() != (may_send_fds ? 1 : 0)) {
-    drop(out_of_order(may_send_fds ? "a display comes with one descriptor" : "a client sends no descriptors"));
+  if (packet.fds.size() != size_t{may_send_fds}) {
+    drop(
+        out_of_order(may_send_fds ? "a display comes with one descriptor" : "a client sends no descriptors"));
     return false;
   }
   if (!message) {
@@ -102,7 +103,8 @@ bool Session::handle(proto::Packet packet) {
   return answered && reply(message->request_id, *answered);
 }
 
-std::optional<Session::Answer> Session::answer(uint32_t request_id, Body& request, std::vector<UniqueFd> fds) {
+std::optional<Session::Answer> Session::answer(uint32_t request_id, Body& request,
+                                               std::vector<UniqueFd> fds) {
   if (const auto* hello = std::get_if<proto::Hello>(&request)) return Answer{greet(*hello)};
   if (std::holds_alternative<proto::ListRequest>(request)) return Answer{host_.list()};
   if (const auto* to_open = std::get_if<proto::OpenRequest>(&request)) {

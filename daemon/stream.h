@@ -26,10 +26,10 @@ struct StreamOptions {
   std::string source;  // the name that clients open
   uint32_t slot_count = proto::kDefaultSlots;
   uint32_t lease_ms = proto::kDefaultLeaseMs;
-  double max_fps = 60;        // 0 = as fast as the source changes
-  uint32_t keepalive_ms = 0;  // how long nothing is said of an unchanged source; 0 = for ever
+  double max_fps = 60;                     // 0 = as fast as the source changes
+  uint32_t keepalive_ms = 0;               // how long nothing is said of an unchanged source; 0 = for ever
   std::shared_ptr<ByteAccount> account{};  // who pays for its memory; none: the daemon
-  bool of_display = false;  // it shows something of a display, which may be locked
+  bool of_display = false;                 // it shows something of a display, which may be locked
 };
 
 // Everything that lives as long as someone reads this epoch.
@@ -108,6 +108,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   // readers, of this epoch and of all that follow.
   void set_desktop_state(uint32_t mask, uint32_t bits);
   uint32_t desktop_state() const { return desktop_state_.load(); }
+  // Locked, or another session's turn: nothing is captured, and there is no frame to read.
+  bool is_hidden() const { return (desktop_state() & (proto::kDesktopLocked | proto::kDesktopAway)) != 0; }
 
   // Any thread. The stream goes on in new memory, under a new epoch: whoever may not attach to it again gets
   // no new byte.

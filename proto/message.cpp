@@ -302,7 +302,8 @@ Result<Body> decode_body(const fb::ReloadReply&) {
 }
 Result<Body> decode_body(const fb::DisplayRequest& m) {
   DisplayRequest request;
-  if (!take(m.name(), request.name, kMaxSourceName)) return bad_field("display name: at most 256 bytes of text");
+  if (!take(m.name(), request.name, kMaxSourceName))
+    return bad_field("display name: at most 256 bytes of text");
   if (!take(m.auth_name(), request.auth_name, kMaxClientName)) {
     return bad_field("authorization name: at most 64 bytes of text");
   }

@@ -135,9 +135,10 @@ struct DisplayRequest {
 };
 struct DisplayReply {};
 
-using Body = std::variant<Hello, Welcome, ListRequest, ListReply, OpenRequest, OpenReply, CloseRequest,
-                          CloseReply, Error, ConfirmRequest, ConfirmReply, MetricsRequest, MetricsReply,
-                          PolicyRequest, PolicyReply, ReloadRequest, ReloadReply, DisplayRequest, DisplayReply>;
+using Body =
+    std::variant<Hello, Welcome, ListRequest, ListReply, OpenRequest, OpenReply, CloseRequest, CloseReply,
+                 Error, ConfirmRequest, ConfirmReply, MetricsRequest, MetricsReply, PolicyRequest,
+                 PolicyReply, ReloadRequest, ReloadReply, DisplayRequest, DisplayReply>;
 
 struct Message {
   uint32_t request_id = 0;

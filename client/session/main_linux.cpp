@@ -29,7 +29,8 @@ enum ExitCode { kEnded = 0, kFailed = 1, kUsage = 2, kNoDisplay = 3 };
 constexpr milliseconds kFirstRetry{500};
 constexpr milliseconds kLastRetry{15'000};
 
-constexpr const char* kFooter = R"(The daemon captures it as the source screen, where its configuration says display = "session" and a
+constexpr const char* kFooter =
+    R"(The daemon captures it as the source screen, where its configuration says display = "session" and a
 [[policy]] with display = true is for this user. It goes on as long as this program and the X server run; where the
 daemon ends, its successor is given the desktop anew.
 
@@ -70,7 +71,8 @@ bool is_final(ErrorCode code) {
 
 int run(const std::string& socket_path, const std::string& display) {
   const UniqueFd signals = block_signals();
-  if (!signals) return fail(proto::errno_error(ErrorCode::kOutOfMemory, "cannot wait for signals", errno), kFailed);
+  if (!signals)
+    return fail(proto::errno_error(ErrorCode::kOutOfMemory, "cannot wait for signals", errno), kFailed);
   milliseconds retry = kFirstRetry;
   std::string told;
   for (bool is_first = true;; is_first = false) {

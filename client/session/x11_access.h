@@ -1,5 +1,5 @@
-// A connection to an X server that has sent nothing yet, and what the server asks for before it lets in, found
-// as Xlib finds it: by the display's name, and in $XAUTHORITY or ~/.Xauthority.
+// A connection to an X server that has sent nothing yet, and what the server asks for before it lets in,
+// found as Xlib finds it: by the display's name, and in $XAUTHORITY or ~/.Xauthority.
 #pragma once
 
 #include <cstddef>

@@ -54,7 +54,8 @@ UniqueFd connect_to(const std::string& path, bool abstract) {
   std::memcpy(address.sun_path + (abstract ? 1 : 0), path.data(), path.size());
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (socket && connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0) return socket;
+  if (socket && connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0)
+    return socket;
   return {};
 }
 
@@ -86,7 +87,8 @@ proto::Result<X11Access> open_x11(const std::string& name) {
   if (!access.socket) access.socket = connect_to(path, /*abstract=*/false);
   if (!access.socket) {
     return proto::errno_error(ErrorCode::kUnavailable,
-                              "no X server answers at " + display->name + ": cannot connect to " + path, errno);
+                              "no X server answers at " + display->name + ": cannot connect to " + path,
+                              errno);
   }
   find_cookie(display->number, access);
   return access;

@@ -69,7 +69,8 @@ Connection::Verdict Connection::check_policy(uint32_t uid, const std::string& so
   auto* verdict = std::get_if<proto::PolicyReply>(&reply.body);
   if (!verdict) throw Error(ErrorCode::protocol, "frameringd answered something else");
   Verdict told{verdict->allowed, std::move(verdict->reason), {}};
-  for (proto::QuotaUse& use : verdict->quota) told.quota.push_back({std::move(use.name), use.used, use.limit});
+  for (proto::QuotaUse& use : verdict->quota)
+    told.quota.push_back({std::move(use.name), use.used, use.limit});
   return told;
 }
 

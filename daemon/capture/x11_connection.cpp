@@ -81,7 +81,8 @@ Status X11Connection::look_at_server(int screen) {
   screen_ = screen_of(xcb_, screen);
   if (screen_ == nullptr) {
     return Error{ErrorCode::kInvalidArgument,
-                 "the X server at " + name_ + " has no screen " + std::to_string(screen), "screens count from 0"};
+                 "the X server at " + name_ + " has no screen " + std::to_string(screen),
+                 "screens count from 0"};
   }
   if (auto local = require_local_socket(); !local) return local;
   if (auto extensions = require_extensions(); !extensions) return extensions;

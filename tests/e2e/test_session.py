@@ -44,7 +44,16 @@ class Desktop:
         self.authority = folder / "authority"
         self.add_cookie(":0")  # the server takes that of any display
         read, write = os.pipe()
-        arguments = ["-screen", "0", "320x200x24", "-auth", str(self.authority), "-nolisten", "tcp", "-noreset"]
+        arguments = [
+            "-screen",
+            "0",
+            "320x200x24",
+            "-auth",
+            str(self.authority),
+            "-nolisten",
+            "tcp",
+            "-noreset",
+        ]
         with os.fdopen(read) as number:
             command = ["Xvfb", "-displayfd", str(write), *arguments]
             self.server = processes.start("Xvfb", command, pass_fds=[write])
@@ -121,7 +130,7 @@ def desktop(processes: Processes, service: Service, tmp_path: Path) -> Callable[
 def test_a_desktop_whose_cookie_the_daemon_cannot_read_is_captured_once_it_is_handed_in(
     service: Service, desktop: Callable[[str], Desktop]
 ) -> None:
-    assert "no session has handed in its desktop" in service.stream()["reason"]
+    wait_until(lambda: "no session has handed in its desktop" in service.stream()["reason"])
     assert b"no session has handed in its desktop" in service.grab().stderr
     red = desktop(RED)
     service.hand_in(red)

@@ -83,8 +83,9 @@ TEST(PolicyTest, AllThatARuleAsksForMustHold) {
 TEST(PolicyTest, TheRuleThatDecidesAlsoSaysHowMuch) {
   const QuotaLimits others;
   const Policy policy(
-      kOwn, {{.uids = {{1000}}, .sources = {"*"}, .quota = {{&QuotaLimits::clients_per_uid, 3}}, .name = "r1"},
-             {.sources = {"*"}, .quota = {{&QuotaLimits::bytes_per_uid, 7}}, .name = "r2"}});
+      kOwn,
+      {{.uids = {{1000}}, .sources = {"*"}, .quota = {{&QuotaLimits::clients_per_uid, 3}}, .name = "r1"},
+       {.sources = {"*"}, .quota = {{&QuotaLimits::bytes_per_uid, 7}}, .name = "r2"}});
   EXPECT_EQ(policy.limits_of({.uid = 1000}, others).clients_per_uid, 3u);
   EXPECT_EQ(policy.limits_of({.uid = 1000}, others).bytes_per_uid, others.bytes_per_uid);
   EXPECT_EQ(policy.limits_of({.uid = 1001}, others).bytes_per_uid, 7u);

@@ -197,7 +197,8 @@ close() stops the iteration; StreamEnded and Disconnected are raised.)";
 inline constexpr char kAsyncIterate[] = R"(next_async() without a timeout.
 
 close() stops the iteration; StreamEnded and Disconnected are raised.)";
-inline constexpr char kNextAsync[] = R"(next() for asyncio, trio and anyio: waits in the running event loop, without a thread.
+inline constexpr char kNextAsync[] =
+    R"(next() for asyncio, trio and anyio: waits in the running event loop, without a thread.
 
 Being cancelled while it waits costs no frame and no lease. TimeoutError after timeout seconds. Any
 number of tasks may wait; a frame goes to one of them.)";

@@ -13,9 +13,7 @@ def _labels(text: str | None) -> dict[str, str]:
     return {name: re.sub(r"\\(.)", r"\1", value) for name, value in _LABEL.findall(text or "")}
 
 
-def _add_to_histogram(
-    samples: list[dict[str, Any]], part: str, labels: dict[str, str], value: float
-) -> None:
+def _add_to_histogram(samples: list[dict[str, Any]], part: str, labels: dict[str, str], value: float) -> None:
     bound = labels.pop("le", None)
     histogram = next((one for one in samples if one["labels"] == labels), None)
     if histogram is None:
