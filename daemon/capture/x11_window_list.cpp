@@ -128,7 +128,7 @@ std::optional<X11WindowInfo> info_of(const X11Caller& caller, const Atoms& atoms
 Result<std::vector<xcb_window_t>> window_ids(const X11Caller& caller, const Atoms& atoms) {
   const xcb_window_t root = caller.connection().root();
   const auto listed = caller.reply<xcb_get_property_reply_t>(
-      ask(caller, root, atoms.client_list, 4 * proto::kMaxListedWindows));
+      ask(caller, root, atoms.client_list, size_t{4} * proto::kMaxListedWindows));
   if (!listed) return listed.error();
   std::vector<xcb_window_t> ids = words_of(*listed);
   if (!ids.empty()) return ids;
