@@ -24,13 +24,17 @@ EpochLoop::EpochLoop(Stream& stream, Source& source, Epoch& epoch, const std::at
       epoch_(epoch),
       ring_(*epoch.ring),
       stopping_(stopping),
-      last_full_ns_(now_ns()) {}
+      last_full_ns_(now_ns()),
+      desktop_state_(ring_.control()->desktop.load()) {}
 
 Ending EpochLoop::run() {
   while (!stopping_) {
     stream_.drain_wake_fd();
+    tell_desktop_state();
     if (stream_.take_renewal()) return {Ending::Kind::kGeometry, epoch_.geometry};
-    if (stream_.pause_if_unused(epoch_)) {
+    const bool hidden = stream_.is_hidden();
+    if (hidden) ring_.retract();
+    if (hidden || stream_.pause_if_unused(epoch_)) {
       pause();
       if (!has_hung_up(source_.event_fd())) continue;
     }
@@ -55,6 +59,13 @@ void EpochLoop::pause() {
   ring_.set_cursor(std::nullopt);
   wait_for_fds(stream_.wake_fd(), source_.event_fd(), /*want_input=*/false, kNever);
   dirty_since_ns_ = now_ns();
+}
+
+void EpochLoop::tell_desktop_state() {
+  const uint32_t bits = stream_.desktop_state();
+  if (bits == std::exchange(desktop_state_, bits)) return;
+  ring_.set_desktop_state(bits);
+  epoch_.publisher.notify();
 }
 
 void EpochLoop::set_dirty() {
@@ -82,6 +93,8 @@ std::optional<Ending> EpochLoop::look() {
     ring_.set_stale(stale_);
     epoch_.publisher.notify();
   }
+  stream_.set_desktop_state(proto::kDesktopBlanked, events->blanked ? proto::kDesktopBlanked : 0);
+  tell_desktop_state();
   if (confirming && dirty_) waited_for_ = true;
   if (confirming && !dirty_) confirm(now);
   return std::nullopt;
@@ -157,6 +170,12 @@ std::optional<Ending> EpochLoop::capture(uint64_t now) {
     // A change of geometry in mid-capture: poll() tells of it next.
     if (captured.error().code == ErrorCode::kInvalidArgument) return std::nullopt;
     return lost(captured.error());
+  }
+  if (stream_.is_hidden()) {  // since it was begun: nobody gets to see it, and the next one shows all
+    ring_.abandon(*slot);
+    safety_pending_ = true;
+    last_full_ns_ = 0;
+    return std::nullopt;
   }
   stream_.captures.fetch_add(1);
   stream_.metrics.captured(*captured, epoch_.geometry);

@@ -44,6 +44,7 @@ class EpochLoop {
   Ending lost(const proto::Error& error) const;
 
   void pause();
+  void tell_desktop_state();
   void set_dirty();
   bool confirmation_is_wanted(uint64_t now);
   void confirm(uint64_t until_ns);
@@ -66,6 +67,7 @@ class EpochLoop {
   // When all was captured last, or what came after it began to be captured by damage alone.
   uint64_t last_full_ns_;
   bool stale_ = false;       // as the control page says
+  uint32_t desktop_state_;   // as the control page says
   bool waited_for_ = false;  // somebody wants the frame that is due
   uint64_t next_confirmation_ns_ = 0;
   bool follows_cursor_ = false;

@@ -13,16 +13,20 @@
 
 namespace framering::daemon {
 
+class HandedDisplay;
 class X11Hubs;
 
 // What the sources of one daemon share.
 struct Shared {
+  std::shared_ptr<HandedDisplay> handed;
   std::shared_ptr<X11Hubs> x11;
 };
 Shared make_shared_parts();
 
 // The source of this name, with what the configuration says.
 SourceFactory find_source(const SourceName& name, const Config& config, const Shared& shared);
+// Whether it shows something of a display, which may be locked.
+bool is_of_display(const SourceName& name);
 // The rate cap of this source where the configuration names none.
 double default_max_fps(const SourceName& name);
 // The pool for this source, where the configuration says, and a line in the log about it. kMemoryUnavailable

@@ -252,6 +252,10 @@ void Ring::set_stale(bool stale) {
                         std::memory_order_seq_cst);
 }
 
+void Ring::set_desktop_state(uint32_t bits) {
+  control_->desktop.store(bits, std::memory_order_seq_cst);
+}
+
 void Ring::end(std::string_view reason) {
   const std::string text = proto::as_text(reason, proto::kEndTextBytes - 1);
   std::memcpy(control_->end_text, text.c_str(), text.size() + 1);

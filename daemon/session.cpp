@@ -84,11 +84,13 @@ void Session::read_packets() {
 }
 
 bool Session::handle(proto::Packet packet) {
-  if (!packet.fds.empty()) {
-    drop(out_of_order("a client sends no descriptors"));
+  auto message = proto::decode(packet.bytes);
+  const bool may_send_fds = message && std::holds_alternative<proto::DisplayRequest>(message->body);
+  if (packet.fds.size() != size_t{may_send_fds}) {
+    drop(
+        out_of_order(may_send_fds ? "a display comes with one descriptor" : "a client sends no descriptors"));
     return false;
   }
-  const auto message = proto::decode(packet.bytes);
   if (!message) {
     drop(message.error());
     return false;
@@ -97,11 +99,12 @@ bool Session::handle(proto::Packet packet) {
     drop(out_of_order(greeted_ ? "a second greeting" : "the first message must be a greeting"));
     return false;
   }
-  const auto answered = answer(message->request_id, message->body);
+  const auto answered = answer(message->request_id, message->body, std::move(packet.fds));
   return answered && reply(message->request_id, *answered);
 }
 
-std::optional<Session::Answer> Session::answer(uint32_t request_id, const Body& request) {
+std::optional<Session::Answer> Session::answer(uint32_t request_id, Body& request,
+                                               std::vector<UniqueFd> fds) {
   if (const auto* hello = std::get_if<proto::Hello>(&request)) return Answer{greet(*hello)};
   if (std::holds_alternative<proto::ListRequest>(request)) return Answer{host_.list()};
   if (const auto* to_open = std::get_if<proto::OpenRequest>(&request)) {
@@ -114,6 +117,9 @@ std::optional<Session::Answer> Session::answer(uint32_t request_id, const Body& 
   if (std::holds_alternative<proto::MetricsRequest>(request)) return metrics();
   if (const auto* to_explain = std::get_if<proto::PolicyRequest>(&request)) {
     return Answer{host_.explain(*this, *to_explain)};
+  }
+  if (auto* display = std::get_if<proto::DisplayRequest>(&request)) {
+    return Answer{host_.take_display(*this, std::move(*display), std::move(fds.front()))};
   }
   if (std::holds_alternative<proto::ReloadRequest>(request)) return Answer{host_.reload(*this)};
   return Answer{out_of_order("a client sends requests only")};
@@ -162,7 +168,7 @@ std::optional<Session::Answer> Session::find_and_open(uint32_t request_id,
   // Frames with the pointer in them are another stream.
   const bool embedded =
       request.cursor == proto::CursorMode::kEmbedded && !request.source.ends_with(kWithCursor);
-  host_.find_stream(embedded ? request.source + std::string(kWithCursor) : request.source, credentials_.uid,
+  host_.find_stream(*this, embedded ? request.source + std::string(kWithCursor) : request.source,
                     [self = weak_from_this(), call, request_id,
                      request](const proto::Result<std::shared_ptr<Stream>>& stream) {
                       const auto session = self.lock();
@@ -185,7 +191,7 @@ Session::Answer Session::open(Stream& stream, const proto::OpenRequest& request)
                         " one client may hold " + std::to_string(allowed),
                     "open it with fewer max_leases, or start frameringd with more --slots"});
   }
-  auto ticket = host_.quota().add_stream(credentials_.uid, request.max_leases);
+  auto ticket = host_.add_stream(*this, request.max_leases);
   if (!ticket) return refused(ticket.error());
   auto attachment = stream.attach({client_key(), request.max_leases, request.max_fps, request.wake_pipe,
                                    request.cursor == proto::CursorMode::kMetadata});

@@ -31,10 +31,11 @@ class SessionHost {
  public:
   virtual ~SessionHost() = default;
   virtual proto::ListReply list() const = 0;
-  // Calls `done` once, perhaps at once, with the stream that captures this source for this user.
-  virtual void find_stream(const std::string& source, uint32_t uid,
+  // Calls `done` once, perhaps at once, with the stream that captures this source for this client.
+  virtual void find_stream(const Session& session, const std::string& source,
                            std::function<void(proto::Result<std::shared_ptr<Stream>>)> done) = 0;
-  virtual Quota& quota() = 0;
+  // What one more open stream takes of the user's quota.
+  virtual proto::Result<Quota::Ticket> add_stream(const Session& session, uint32_t leases) = 0;
   virtual std::string metrics() const = 0;  // for Prometheus
   // An error that a client is told.
   virtual void count(proto::ErrorCode code) = 0;
@@ -42,6 +43,9 @@ class SessionHost {
                                  std::optional<proto::MemoryKind> memory) = 0;
   virtual proto::Body explain(const Session& session, const proto::PolicyRequest& request) const = 0;
   virtual proto::Body reload(const Session& session) = 0;
+  // From now on this client's desktop is the daemon's, until the session is removed.
+  virtual proto::Body take_display(const Session& session, proto::DisplayRequest request,
+                                   proto::UniqueFd socket) = 0;
   // A line about this client, rate-limited.
   virtual void warn(const Session& session, const std::string& line) = 0;
   // Destroys the session, later.
@@ -91,7 +95,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // False when no further packet is to be read now: the client was dropped, or has an answer to come.
   bool handle(proto::Packet packet);
   // Nothing where answer_later() follows.
-  std::optional<Answer> answer(uint32_t request_id, const proto::Body& request);
+  std::optional<Answer> answer(uint32_t request_id, proto::Body& request, std::vector<proto::UniqueFd> fds);
   void answer_later(uint32_t request_id, const Answer& answer);
   // False when the client was dropped.
   bool reply(uint32_t request_id, const Answer& answer);

@@ -150,8 +150,20 @@ bool Stream::wants_cursor(const Epoch& epoch) const {
   });
 }
 
+void Stream::set_desktop_state(uint32_t mask, uint32_t bits) {
+  uint32_t before = desktop_state_.load();
+  while (!desktop_state_.compare_exchange_weak(before, (before & ~mask) | (bits & mask))) {
+  }
+  if ((before & mask) != (bits & mask)) wake_pump();
+}
+
 void Stream::renew() {
   renewal_.store(true);
+  wake_pump();
+}
+
+void Stream::retry() {
+  retry_.store(true);
   wake_pump();
 }
 

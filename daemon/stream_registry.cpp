@@ -41,19 +41,20 @@ void StreamRegistry::find(const SourceName& name, const Admit& admit, Done done)
   }
   auto parts = find_parts_(name);
   if (!parts) return done(parts.error());
-  auto ticket = admit();
-  if (!ticket) return done(ticket.error());
-  start(*std::move(parts), *std::move(ticket), std::move(done));
+  auto admitted = admit();
+  if (!admitted) return done(admitted.error());
+  start(*std::move(parts), *std::move(admitted), std::move(done));
 }
 
-void StreamRegistry::start(Parts parts, Quota::Ticket ticket, Done done) {
+void StreamRegistry::start(Parts parts, Quota::Source admitted, Done done) {
+  parts.options.account = std::move(admitted.account);
   auto stream = Stream::create(std::move(parts.options));
   if (!stream) return done(stream.error());
   entries_.push_back(std::make_unique<Entry>(io_));
   Entry& entry = *entries_.back();
   entry.stream = *std::move(stream);
   entry.state = Entry::State::kOpening;
-  entry.ticket = std::move(ticket);
+  entry.ticket = std::move(admitted.ticket);
   entry.stream->on_subscribers([this, &entry] { subscribers_changed(entry); });
   wait(entry, std::move(done));
   // The entry lives until its pump has ended, and the pump tells this before.

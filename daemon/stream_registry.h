@@ -34,7 +34,7 @@ class StreamRegistry {
     // So long a client waits for a source that does not answer; what it waits for goes on.
     std::chrono::milliseconds open_limit{proto::kOpenLimitMs};
   };
-  using Admit = std::function<proto::Result<Quota::Ticket>()>;
+  using Admit = std::function<proto::Result<Quota::Source>()>;
   using Done = std::function<void(proto::Result<std::shared_ptr<Stream>>)>;
 
   StreamRegistry(boost::asio::io_context& io, FindParts find_parts, const Options& options);
@@ -75,7 +75,7 @@ class StreamRegistry {
   };
 
   Entry* entry_of(const std::string& source);
-  void start(Parts parts, Quota::Ticket ticket, Done done);
+  void start(Parts parts, Quota::Source admitted, Done done);
   void wait(Entry& entry, Done done);
   void opened(Entry& entry, const proto::Status& status);
   void subscribers_changed(Entry& entry);

@@ -122,14 +122,27 @@ Encoded encode_body(Builder& b, const PolicyRequest& m) {
   return {fb::Body::PolicyRequest, fb::CreatePolicyRequest(b, m.uid, b.CreateString(m.source)).Union()};
 }
 Encoded encode_body(Builder& b, const PolicyReply& m) {
-  return {fb::Body::PolicyReply,
-          fb::CreatePolicyReply(b, m.allowed, b.CreateString(as_text(m.reason, kMaxErrorText))).Union()};
+  std::vector<flatbuffers::Offset<fb::QuotaUse>> quota;
+  for (const QuotaUse& use : m.quota) {
+    quota.push_back(fb::CreateQuotaUse(b, b.CreateString(use.name), use.used, use.limit));
+  }
+  const auto reason = b.CreateString(as_text(m.reason, kMaxErrorText));
+  return {fb::Body::PolicyReply, fb::CreatePolicyReply(b, m.allowed, reason, b.CreateVector(quota)).Union()};
 }
 Encoded encode_body(Builder& b, const ReloadRequest&) {
   return {fb::Body::ReloadRequest, fb::CreateReloadRequest(b).Union()};
 }
 Encoded encode_body(Builder& b, const ReloadReply&) {
   return {fb::Body::ReloadReply, fb::CreateReloadReply(b).Union()};
+}
+Encoded encode_body(Builder& b, const DisplayRequest& m) {
+  const auto name = b.CreateString(m.name);
+  const auto auth_name = b.CreateString(m.auth_name);
+  return {fb::Body::DisplayRequest,
+          fb::CreateDisplayRequest(b, name, auth_name, create_bytes(b, m.auth_data)).Union()};
+}
+Encoded encode_body(Builder& b, const DisplayReply&) {
+  return {fb::Body::DisplayReply, fb::CreateDisplayReply(b).Union()};
 }
 Encoded encode_body(Builder& b, const Error& m) {
   return {fb::Body::Error,
@@ -270,8 +283,15 @@ Result<Body> decode_body(const fb::PolicyRequest& m) {
   return Body(std::move(request));
 }
 Result<Body> decode_body(const fb::PolicyReply& m) {
-  PolicyReply reply{m.allowed(), {}};
+  PolicyReply reply{m.allowed(), {}, {}};
   if (!take(m.reason(), reply.reason, kMaxErrorText)) return bad_field("reason: not text");
+  if (m.quota() && m.quota()->size() > kMaxQuotas) return bad_field("quota: too many");
+  for (flatbuffers::uoffset_t i = 0; m.quota() && i < m.quota()->size(); ++i) {
+    const fb::QuotaUse& from = *m.quota()->Get(i);
+    QuotaUse use{{}, from.used(), from.limit()};
+    if (!take(from.name(), use.name)) return bad_field("quota: not text");
+    reply.quota.push_back(std::move(use));
+  }
   return Body(std::move(reply));
 }
 Result<Body> decode_body(const fb::ReloadRequest&) {
@@ -279,6 +299,21 @@ Result<Body> decode_body(const fb::ReloadRequest&) {
 }
 Result<Body> decode_body(const fb::ReloadReply&) {
   return Body(ReloadReply{});
+}
+Result<Body> decode_body(const fb::DisplayRequest& m) {
+  DisplayRequest request;
+  if (!take(m.name(), request.name, kMaxSourceName))
+    return bad_field("display name: at most 256 bytes of text");
+  if (!take(m.auth_name(), request.auth_name, kMaxClientName)) {
+    return bad_field("authorization name: at most 64 bytes of text");
+  }
+  const auto data = view(m.auth_data());
+  if (data.size() > kMaxAuthBytes) return bad_field("authorization data: at most 1024 bytes");
+  request.auth_data.assign(data.begin(), data.end());
+  return Body(std::move(request));
+}
+Result<Body> decode_body(const fb::DisplayReply&) {
+  return Body(DisplayReply{});
 }
 Result<Body> decode_body(const fb::Error& m) {
   Error error;
@@ -325,6 +360,10 @@ Result<Body> decode_union(const fb::Message& message) {
       return decode_body(*message.body_as_ReloadRequest());
     case fb::Body::ReloadReply:
       return decode_body(*message.body_as_ReloadReply());
+    case fb::Body::DisplayRequest:
+      return decode_body(*message.body_as_DisplayRequest());
+    case fb::Body::DisplayReply:
+      return decode_body(*message.body_as_DisplayReply());
     case fb::Body::NONE:
       break;
   }

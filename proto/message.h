@@ -116,16 +116,29 @@ struct PolicyRequest {
   uint32_t uid = 0;
   std::string source;
 };
+struct QuotaUse {
+  std::string name;  // "clients_per_uid"
+  uint64_t used = 0;
+  uint64_t limit = 0;
+};
 struct PolicyReply {
   bool allowed = false;
   std::string reason;
+  std::vector<QuotaUse> quota{};
 };
 struct ReloadRequest {};
 struct ReloadReply {};
+struct DisplayRequest {
+  std::string name;
+  std::string auth_name{};
+  std::vector<std::byte> auth_data{};
+};
+struct DisplayReply {};
 
-using Body = std::variant<Hello, Welcome, ListRequest, ListReply, OpenRequest, OpenReply, CloseRequest,
-                          CloseReply, Error, ConfirmRequest, ConfirmReply, MetricsRequest, MetricsReply,
-                          PolicyRequest, PolicyReply, ReloadRequest, ReloadReply>;
+using Body =
+    std::variant<Hello, Welcome, ListRequest, ListReply, OpenRequest, OpenReply, CloseRequest, CloseReply,
+                 Error, ConfirmRequest, ConfirmReply, MetricsRequest, MetricsReply, PolicyRequest,
+                 PolicyReply, ReloadRequest, ReloadReply, DisplayRequest, DisplayReply>;
 
 struct Message {
   uint32_t request_id = 0;

@@ -30,6 +30,11 @@ enum class StreamState : uint32_t {
   kSuperseded = 4,  // a newer epoch exists (resize): open the stream again
 };
 
+// Bits of ControlPage::desktop: why nobody sees or uses the desktop now. Append only.
+inline constexpr uint32_t kDesktopBlanked = 1 << 0;  // its screens are dark: screen saver, DPMS
+inline constexpr uint32_t kDesktopLocked = 1 << 1;   // a password is asked for
+inline constexpr uint32_t kDesktopAway = 1 << 2;     // the seat shows another session
+
 // A frame's name within an epoch: the sequence (from 1, never reused in a stream) and the slot that holds it.
 // One 64-bit word, so that `latest` and a lease are each a single atomic. 0 = none.
 struct FrameRef {
@@ -120,6 +125,7 @@ struct ControlPage {
   alignas(64) std::atomic<uint64_t> latest;  // FrameRef; 0 = no frame to read now
   std::atomic<uint64_t> confirmed_ns;  // newest() of lease.h: the source is known to show `latest` until then
   std::atomic<uint32_t> state;         // StreamState
+  std::atomic<uint32_t> desktop;       // kDesktop... bits
   alignas(8) std::atomic<uint64_t> cursor;  // CursorRef, now; moves without new frames, for who asked for it
 
   // UTF-8, zero-terminated; written once, before state becomes kEnded.
@@ -192,6 +198,7 @@ static_assert(offsetof(ControlPage, cursor_shapes) == 56);
 static_assert(offsetof(ControlPage, latest) == 64);
 static_assert(offsetof(ControlPage, confirmed_ns) == 72);
 static_assert(offsetof(ControlPage, state) == 80);
+static_assert(offsetof(ControlPage, desktop) == 84);
 static_assert(offsetof(ControlPage, cursor) == 88);
 static_assert(offsetof(ControlPage, end_text) == 128);
 static_assert(offsetof(ControlPage, damage_history) == 320);

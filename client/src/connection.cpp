@@ -68,7 +68,10 @@ Connection::Verdict Connection::check_policy(uint32_t uid, const std::string& so
   auto reply = internal::value_or_raise(core_->request(proto::PolicyRequest{uid, source}));
   auto* verdict = std::get_if<proto::PolicyReply>(&reply.body);
   if (!verdict) throw Error(ErrorCode::protocol, "frameringd answered something else");
-  return {verdict->allowed, std::move(verdict->reason)};
+  Verdict told{verdict->allowed, std::move(verdict->reason), {}};
+  for (proto::QuotaUse& use : verdict->quota)
+    told.quota.push_back({std::move(use.name), use.used, use.limit});
+  return told;
 }
 
 void Connection::reload() {

@@ -54,6 +54,12 @@ std::chrono::milliseconds Stream::keepalive() const {
   return std::chrono::milliseconds(core_->info().keepalive_ms);
 }
 
+DesktopState Stream::state() const {
+  const uint32_t bits = core_->desktop_state();
+  return {(bits & proto::kDesktopBlanked) != 0, (bits & proto::kDesktopLocked) != 0,
+          (bits & proto::kDesktopAway) != 0};
+}
+
 bool Stream::is_current() const noexcept {
   return core_->is_current();
 }

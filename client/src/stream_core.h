@@ -33,6 +33,7 @@ class StreamCore {
   std::optional<Frame> wait_until(uint64_t capture_ns, uint64_t deadline_ns, const OnSignal& on_signal);
   // Until when the source is known to show the newest frame.
   uint64_t confirmed_ns() const { return proto::newest(mapping()->control()).confirmed_ns; }
+  uint32_t desktop_state() const { return mapping()->control().desktop.load(); }  // kDesktop... bits
   void reopen();
   bool is_current() const;
   void close() noexcept;

@@ -20,6 +20,7 @@ struct SourceEvents {
   bool changed = false;   // there may be something new to capture
   bool geometry = false;  // geometry() may differ from the bound one: the pump starts a new epoch if it does
   bool stale = false;     // what is captured now is what was last shown, such as of a window that is hidden
+  bool blanked = false;   // the screens are dark, so that people do not see what is captured
 };
 
 class Source {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "daemon/handed_display.h"
 #include "proto/result.h"
 
 namespace framering::daemon {
@@ -22,6 +23,8 @@ class X11Connection {
  public:
   // As open_x11_source().
   static proto::Result<std::unique_ptr<X11Connection>> open(const std::string& display);
+  // Over a connection that was handed in. Blocks until the server answers or it is withdrawn.
+  static proto::Result<std::unique_ptr<X11Connection>> open(DisplayAccess access);
   ~X11Connection();
   X11Connection(const X11Connection&) = delete;
   X11Connection& operator=(const X11Connection&) = delete;
@@ -35,6 +38,8 @@ class X11Connection {
   uint8_t cursor_event() const { return cursor_event_; }
   bool has_monitors() const { return randr_event_ != 0; }  // RANDR 1.5
   bool is_randr_event(uint8_t type) const;
+  bool has_screen_saver() const { return saver_event_ != 0; }
+  uint8_t saver_event() const { return saver_event_; }
   bool has_window_pictures() const { return has_composite_; }  // Composite 0.2
   bool shares_pixmaps() const { return shares_pixmaps_; }      // says the server; only trying tells
   int fd() const { return xcb_get_file_descriptor(xcb_); }
@@ -45,6 +50,7 @@ class X11Connection {
 
  private:
   X11Connection(std::string name, xcb_connection_t* xcb);
+  proto::Status look_at_server(int screen);
   proto::Status require_local_socket() const;
   proto::Status require_extensions();
   void find_optional_extensions();
@@ -55,6 +61,7 @@ class X11Connection {
   uint8_t damage_event_ = 0;
   uint8_t cursor_event_ = 0;
   uint8_t randr_event_ = 0;
+  uint8_t saver_event_ = 0;
   bool has_composite_ = false;
   bool shares_pixmaps_ = false;
 };

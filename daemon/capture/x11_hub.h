@@ -26,7 +26,7 @@ class X11Listener {
   virtual ~X11Listener() = default;
   // Without the bit that marks events that clients sent.
   virtual void heard(uint8_t type, const xcb_generic_event_t& event) = 0;
-  // The connection is lost, or the state of the screen() is another.
+  // The connection is lost, or the screen() is another, or it went dark or came back.
   virtual void woken() = 0;
 };
 
@@ -43,6 +43,7 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
  public:
   // As open_x11_source().
   static proto::Result<std::shared_ptr<X11Hub>> open(const std::string& display);
+  static proto::Result<std::shared_ptr<X11Hub>> open(DisplayAccess access);
   ~X11Hub();
   X11Hub(const X11Hub&) = delete;
   X11Hub& operator=(const X11Hub&) = delete;
@@ -55,6 +56,8 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
   // What changes on the root window; made for its first user, gone with the last.
   std::shared_ptr<X11RootDamage> root_damage();
   X11Screen screen() const;
+  // Its monitors are dark, by the screen saver or by DPMS.
+  bool is_blanked() const { return blanked_; }
 
   // Sends what is buffered, and waits for the request to be done: its reply and error, both null if the
   // connection is lost, if `interrupted` becomes true, or if the request has neither.
@@ -69,12 +72,14 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
 
  private:
   explicit X11Hub(std::unique_ptr<X11Connection> connection);
+  static proto::Result<std::shared_ptr<X11Hub>> start(std::unique_ptr<X11Connection> connection);
   proto::Status make_descriptors();
   void listen();
   // Whether the listening thread gets up for what the server sends.
   void listen_to_server(bool wanted);
   void dispatch(const xcb_generic_event_t& event);
   void note_screen(uint16_t width, uint16_t height);
+  void wake_listeners();  // with listening_ held
 
   const std::unique_ptr<X11Connection> connection_;
   proto::UniqueFd stop_event_;
@@ -89,6 +94,7 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
   uint64_t reads_ = 0;  // of the socket, so far
   X11Screen screen_;
   std::weak_ptr<X11RootDamage> root_damage_;
+  std::atomic<bool> blanked_{false};
 
   std::thread thread_;
 };
@@ -96,12 +102,19 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
 // The hubs of a daemon: one a display, for as long as someone uses it.
 class X11Hubs {
  public:
+  // `handed` is where kSessionDisplay comes from, and outlives this; none: there is no such display.
+  explicit X11Hubs(HandedDisplay* handed = nullptr) : handed_(handed) {}
+
   // Connects where there is no hub, or where the hub's server has gone.
   proto::Result<std::shared_ptr<X11Hub>> get(const std::string& display);
 
  private:
+  proto::Result<std::shared_ptr<X11Hub>> get_handed();
+
+  HandedDisplay* const handed_;
   std::mutex mutex_;
   std::map<std::string, std::weak_ptr<X11Hub>> hubs_;
+  std::shared_ptr<X11Hub> handed_hub_;  // kept while nobody captures: there is no second connection
 };
 
 }  // namespace framering::daemon

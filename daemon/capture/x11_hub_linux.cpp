@@ -3,6 +3,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <xcb/randr.h>
+#include <xcb/screensaver.h>
 #include <xcb/xcbext.h>
 
 #include <algorithm>
@@ -30,26 +31,48 @@ constexpr uint8_t kEventTypeMask = 0x7f;                   // the top bit marks 
 // Who writes to a full socket reads from it as well, unseen by who polls: he looks again after this.
 constexpr int kLookAgainMs = 100;
 
+bool is_dark(uint8_t saver_state) {
+  return saver_state == XCB_SCREENSAVER_STATE_ON || saver_state == XCB_SCREENSAVER_STATE_CYCLE;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<X11Hub>> X11Hub::open(const std::string& display) {
   auto connection = X11Connection::open(display);
   if (!connection) return connection.error();
-  std::shared_ptr<X11Hub> hub(new X11Hub(*std::move(connection)));
+  return start(*std::move(connection));
+}
+
+Result<std::shared_ptr<X11Hub>> X11Hub::open(DisplayAccess access) {
+  auto connection = X11Connection::open(std::move(access));
+  if (!connection) return connection.error();
+  return start(*std::move(connection));
+}
+
+Result<std::shared_ptr<X11Hub>> X11Hub::start(std::unique_ptr<X11Connection> connection) {
+  std::shared_ptr<X11Hub> hub(new X11Hub(std::move(connection)));
   if (auto made = hub->make_descriptors(); !made) return made.error();
   xcb_connection_t* xcb = hub->connection_->xcb();
+  const xcb_window_t root = hub->connection_->root();
   // StructureNotify tells of every new size of the root, RandR of the monitors on it, PropertyChange of the
   // active window.
   const uint32_t mask = XCB_EVENT_MASK_STRUCTURE_NOTIFY | XCB_EVENT_MASK_PROPERTY_CHANGE;
-  xcb_change_window_attributes(xcb, hub->connection_->root(), XCB_CW_EVENT_MASK, &mask);
+  xcb_change_window_attributes(xcb, root, XCB_CW_EVENT_MASK, &mask);
   if (hub->connection_->has_monitors()) {
-    xcb_randr_select_input(xcb, hub->connection_->root(),
+    xcb_randr_select_input(xcb, root,
                            XCB_RANDR_NOTIFY_MASK_SCREEN_CHANGE | XCB_RANDR_NOTIFY_MASK_CRTC_CHANGE |
                                XCB_RANDR_NOTIFY_MASK_OUTPUT_CHANGE);
   }
   const XcbPtr<xcb_get_geometry_reply_t> size(
-      xcb_get_geometry_reply(xcb, xcb_get_geometry(xcb, hub->connection_->root()), nullptr));
+      xcb_get_geometry_reply(xcb, xcb_get_geometry(xcb, root), nullptr));
   if (!size) return hub->connection_->gone();
+  if (hub->connection_->has_screen_saver()) {
+    // DPMS turns the saver on and off too.
+    xcb_screensaver_select_input(xcb, root, XCB_SCREENSAVER_EVENT_NOTIFY_MASK);
+    const XcbPtr<xcb_screensaver_query_info_reply_t> saver(
+        xcb_screensaver_query_info_reply(xcb, xcb_screensaver_query_info(xcb, root), nullptr));
+    if (saver) hub->blanked_ = is_dark(saver->state);
+  }
   hub->screen_ = {size->width, size->height, 0, 0};
   hub->thread_ = std::thread([&hub = *hub] { hub.listen(); });
   return hub;
@@ -145,9 +168,7 @@ void X11Hub::take_events() {
   {
     std::lock_guard lock(listening_);
     while (const XcbPtr<xcb_generic_event_t> event{xcb_poll_for_event(connection_->xcb())}) dispatch(*event);
-    if (connection_->lost()) {
-      for (X11Listener* listener : listeners_) listener->woken();
-    }
+    if (connection_->lost()) wake_listeners();
   }
   {
     std::lock_guard lock(mutex_);
@@ -166,6 +187,10 @@ void X11Hub::dispatch(const xcb_generic_event_t& event) {
   } else if (connection_->is_randr_event(type)) {
     const X11Screen now = screen();
     return note_screen(now.width, now.height);
+  } else if (connection_->has_screen_saver() && type == connection_->saver_event()) {
+    const auto& saver = reinterpret_cast<const xcb_screensaver_notify_event_t&>(event);
+    blanked_ = is_dark(saver.state);
+    return wake_listeners();
   }
   for (X11Listener* listener : listeners_) listener->heard(type, event);
 }
@@ -175,6 +200,10 @@ void X11Hub::note_screen(uint16_t width, uint16_t height) {
     std::lock_guard lock(mutex_);
     screen_ = {width, height, screen_.changes + 1, now_ns()};
   }
+  wake_listeners();
+}
+
+void X11Hub::wake_listeners() {
   for (X11Listener* listener : listeners_) listener->woken();
 }
 
@@ -208,11 +237,24 @@ void X11Hub::listen() {
 
 Result<std::shared_ptr<X11Hub>> X11Hubs::get(const std::string& display) {
   std::lock_guard lock(mutex_);
+  if (handed_ != nullptr && display == kSessionDisplay) return get_handed();
   auto hub = hubs_[display].lock();
   if (hub && !hub->connection().lost()) return hub;
   auto opened = X11Hub::open(display);
   if (opened) hubs_[display] = *opened;
   return opened;
+}
+
+Result<std::shared_ptr<X11Hub>> X11Hubs::get_handed() {
+  if (auto access = handed_->take()) {
+    auto opened = X11Hub::open(*std::move(access));
+    if (!opened) return opened.error();
+    handed_hub_ = *std::move(opened);
+  }
+  if (handed_hub_ && !handed_hub_->connection().lost()) return handed_hub_;
+  handed_hub_.reset();
+  return proto::Error{ErrorCode::kUnavailable, "no session has handed in its desktop",
+                      "run framering-session in it, as a user who may (display = true of a [[policy]])"};
 }
 
 }  // namespace framering::daemon

@@ -154,7 +154,9 @@ Result<SourceEvents> X11Source::poll() {
   caller_.bell().clear();
   if (caller_.has_ended()) return caller_.ended();
   const bool drawn = drawn_.exchange(false);
-  return SourceEvents{.changed = cursor_.must_repaint() || drawn, .geometry = screen_changed()};
+  return SourceEvents{.changed = cursor_.must_repaint() || drawn,
+                      .geometry = screen_changed(),
+                      .blanked = caller_.hub().is_blanked()};
 }
 
 // One pixel is asked for, and not less: looking at the root makes the server bring what was drawn to

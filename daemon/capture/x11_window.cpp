@@ -110,7 +110,8 @@ void X11Window::heard(uint8_t type, const xcb_generic_event_t& event) {
 }
 
 void X11Window::woken() {
-  if (caller_.connection().lost()) caller_.bell().close();
+  if (caller_.connection().lost()) return caller_.bell().close();
+  caller_.bell().ring();
 }
 
 Error X11Window::closed() const {
@@ -213,7 +214,8 @@ Result<SourceEvents> X11Window::poll() {
   const bool drawn = std::exchange(heard_.drawn, false);
   return SourceEvents{.changed = cursor_.must_repaint() || drawn,
                       .geometry = heard_.renewed || heard_.focus,
-                      .stale = heard_.hidden || heard_.destroyed};
+                      .stale = heard_.hidden || heard_.destroyed,
+                      .blanked = caller_.hub().is_blanked()};
 }
 
 // A round trip: damage of the window itself comes before the reply.

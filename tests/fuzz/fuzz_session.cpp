@@ -72,7 +72,7 @@ class Host final : public SessionHost {
     return reply;
   }
   // "late" opens a turn of the loop later.
-  void find_stream(const std::string& source, uint32_t,
+  void find_stream(const Session&, const std::string& source,
                    std::function<void(proto::Result<std::shared_ptr<Stream>>)> done) override {
     for (const auto& stream : streams_) {
       if (stream->options().source != source) continue;
@@ -82,7 +82,9 @@ class Host final : public SessionHost {
     }
     done(proto::Error{proto::ErrorCode::kNotFound, "there is no source \"" + source + "\" here", {}});
   }
-  Quota& quota() override { return quota_; }
+  proto::Result<Quota::Ticket> add_stream(const Session&, uint32_t leases) override {
+    return quota_.add_stream(kUser, kLimits, leases);
+  }
   std::string metrics() const override { return "# of nothing\n"; }
   void count(proto::ErrorCode) override {}
   proto::Status may_open(const Session&, const std::string& source,
@@ -91,7 +93,11 @@ class Host final : public SessionHost {
     return proto::Error{proto::ErrorCode::kPermissionDenied, "not this one", {}};
   }
   proto::Body explain(const Session&, const proto::PolicyRequest& request) const override {
-    return proto::PolicyReply{request.source != "denied", "so says the policy"};
+    return proto::PolicyReply{request.source != "denied", "so says the policy", {}};
+  }
+  proto::Body take_display(const Session&, proto::DisplayRequest, UniqueFd socket) override {
+    require(bool(socket), "a display comes with a descriptor");
+    return proto::DisplayReply{};
   }
   proto::Body reload(const Session&) override { return proto::ReloadReply{}; }
   void warn(const Session&, const std::string& line) override {
@@ -102,7 +108,7 @@ class Host final : public SessionHost {
   }
 
   void admit(UniqueFd socket, UniqueFd pidfd) {
-    auto ticket = quota_.add_client(kUser);
+    auto ticket = quota_.add_client(kUser, kLimits);
     require(bool(ticket), "clients that are gone take no part of the quota");
     auto session = std::make_shared<Session>(
         io_, *this,
@@ -114,6 +120,7 @@ class Host final : public SessionHost {
     io_.restart();
     io_.poll();
   }
+  bool takes_all_leases() { return bool(quota_.add_stream(kUser, kLimits, kLimits.leases_per_uid)); }
   size_t sessions() const { return sessions_.size(); }
   size_t readers() const { return epoch_->readers.snapshot()->size(); }
 
@@ -288,7 +295,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   play(host, Steps(std::as_bytes(std::span(data, size))));
   require(host.sessions() == 0, "dead clients leave no session");
   require(host.readers() == 0, "dead clients leave no reader");
-  require(bool(host.quota().add_stream(kUser, kLimits.leases_per_uid)), "dead clients hold no leases");
+  require(bool(host.takes_all_leases()), "dead clients hold no leases");
   require(open_fds() == fds, "dead clients leave no descriptor");
   return 0;
 }

@@ -50,6 +50,7 @@ TEST(Layout, TheControlPageHasTheBytesOfItsVersion) {
   control->latest = FrameRef{0x40414243444546, 0x47}.pack();
   control->confirmed_ns = 0x48494a4b4c4d4e4f;
   control->state = static_cast<uint32_t>(StreamState::kSuperseded);
+  control->desktop = 0x54555657;
   control->cursor = CursorRef{-2, 0x0102, 0x03040506, true}.pack();
   std::strcpy(control->end_text, "why it ended");
   control->end_text[kEndTextBytes - 1] = '\x7e';

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import subprocess
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -106,3 +109,19 @@ def test_a_stream_whose_source_goes_away_ends_and_says_why(start_daemon: Callabl
             assert not info.available
             assert info.reason
         assert (rgb8(frame.numpy()) == (0xFF, 0x80, 0)).all()
+
+
+def test_a_blanked_desktop_is_told(start_daemon: Callable[..., Any]) -> None:
+    with desktop("320x200x24", "#ff8000") as display:
+        socket = start_daemon("--source", "screen", "--display", display).socket
+        with framering.open(socket=socket) as stream:
+            stream.next(timeout=10)
+            bright = framering.DesktopState(blanked=False, locked=False, away=False)
+            assert stream.state == bright
+            for force, state in (("activate", dataclasses.replace(bright, blanked=True)), ("reset", bright)):
+                subprocess.run(["xset", "-display", display, "s", force], check=True, timeout=20)
+                deadline = time.monotonic() + 10
+                while stream.state != state and time.monotonic() < deadline:
+                    with contextlib.suppress(TimeoutError):
+                        stream.next(timeout=0.05)
+                assert stream.state == state

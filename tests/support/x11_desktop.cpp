@@ -150,6 +150,11 @@ std::vector<std::byte> X11Desktop::grab() {
   return {data, data + xcb_get_image_data_length(reply.get())};
 }
 
+void X11Desktop::blank(bool dark) {
+  xcb_force_screen_saver(xcb_, dark ? XCB_SCREEN_SAVER_ACTIVE : XCB_SCREEN_SAVER_RESET);
+  sync();
+}
+
 void X11Desktop::resize(uint16_t width, uint16_t height) {
   const auto resources = own(xcb_randr_get_screen_resources_current_reply(
       xcb_, xcb_randr_get_screen_resources_current(xcb_, root_), nullptr));

@@ -36,6 +36,8 @@ class X11Desktop {
   // The root by XGetImage, in the server's own format, without padding after the last row.
   std::vector<std::byte> grab();
 
+  void blank(bool dark);  // as the screen saver does
+
   // The RandR way; sizes up to the one that the server started with.
   void resize(uint16_t width, uint16_t height);
 

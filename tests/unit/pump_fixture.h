@@ -42,6 +42,7 @@ struct Script {
   std::atomic<int32_t> cursor_x{10};
   std::atomic<int> cursor_looks{0};
   std::atomic<bool> interrupted{false};
+  std::atomic<bool> blanked{false};
 
   void change() {
     const uint64_t one = 1;
@@ -66,6 +67,7 @@ class FakeSource : public Source {
     events.changed = read(script_.event.get(), &count, sizeof count) == 8;
     changed_ |= events.changed;
     events.geometry = script_.width != bound_.width;
+    events.blanked = script_.blanked;
     return events;
   }
   proto::Status sync() override {
@@ -158,6 +160,7 @@ class PumpTest : public testing::Test {
   static StreamState state(const Attachment& at) {
     return static_cast<StreamState>(at.epoch().ring->control()->state.load());
   }
+  static uint32_t desktop(const Attachment& at) { return at.epoch().ring->control()->desktop.load(); }
   template <class Condition>
   static ::testing::AssertionResult soon(Condition&& condition, std::chrono::milliseconds limit = 5s) {
     for (const auto end = std::chrono::steady_clock::now() + limit; std::chrono::steady_clock::now() < end;) {

@@ -89,6 +89,35 @@ TEST_F(PumpTest, AResizeMakesANewEpochAndSequencesGoOn) {
   EXPECT_GT(latest(*fresh).sequence, latest(*old).sequence);
 }
 
+TEST_F(PumpTest, TheStateOfTheDesktopIsToldToReadersOfThisEpochAndTheNext) {
+  using proto::kDesktopAway, proto::kDesktopBlanked, proto::kDesktopLocked;
+  run();
+  const auto old = attach();
+  ASSERT_TRUE(soon([&] { return bool(latest(*old)); }));
+  EXPECT_EQ(desktop(*old), 0u);
+  const auto told = [&](auto change, uint32_t expected) {
+    old->reader().page()->waiting.store(1);
+    const uint32_t word = old->reader().page()->wake_word.load();
+    change();
+    return soon([&] { return old->reader().page()->wake_word.load() != word && desktop(*old) == expected; });
+  };
+  EXPECT_TRUE(told([&] { stream_->set_desktop_state(kDesktopLocked | kDesktopAway, kDesktopLocked); },
+                   kDesktopLocked));
+  EXPECT_TRUE(told(
+      [&] {
+        script_.blanked = true;
+        script_.change();
+      },
+      kDesktopLocked | kDesktopBlanked));
+  EXPECT_TRUE(told([&] { stream_->set_desktop_state(kDesktopLocked | kDesktopAway, kDesktopAway); },
+                   kDesktopAway | kDesktopBlanked));
+  script_.width = 128;
+  script_.change();
+  ASSERT_TRUE(soon([&] { return state(*old) == StreamState::kSuperseded; }));
+  const auto fresh = attach();
+  EXPECT_EQ(desktop(*fresh), kDesktopAway | kDesktopBlanked);
+}
+
 TEST_F(PumpTest, ALostSourceEndsTheStreamWithItsReasonAndComesBack) {
   run();
   const auto attachment = attach();

@@ -1,6 +1,7 @@
 // Part of the public API.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -36,11 +37,17 @@ class FRAMERING_API Connection {
   // What the daemon counts, as text for Prometheus (exposition format 0.0.4).
   std::string metrics();
 
-  // What the daemon's policy says to a user who asks for this source, and why. Others than oneself: for root
-  // and the daemon's own user, else throws permission_denied.
+  // What the daemon's policy says to a user who asks for this source, and why, and how much of his quota he
+  // has taken. Others than oneself: for root and the daemon's own user, else throws permission_denied.
+  struct QuotaUse {
+    std::string name;  // the configuration's: "clients_per_uid"
+    uint64_t used = 0;
+    uint64_t limit = 0;
+  };
   struct Verdict {
     bool allowed = false;
     std::string reason;
+    std::vector<QuotaUse> quota;
   };
   Verdict check_policy(uint32_t uid, const std::string& source);
   // Has the daemon read its configuration again: policy, quotas, log level. For root and its own user.

@@ -66,6 +66,10 @@ class FRAMERING_API Stream {
   uint64_t confirmed_ns() const;
   std::chrono::milliseconds keepalive() const;  // as the daemon is configured; 0 = only when asked
 
+  // Of the desktop, now; false for what the daemon cannot know. Costs a load. A change makes wake_fd()
+  // readable, but returns no frame.
+  DesktopState state() const;
+
   // Published frames that next() skipped (Mode::latest) or came too late for (Mode::every).
   uint64_t missed() const noexcept;
 

@@ -62,6 +62,14 @@ struct Cursor {
   std::shared_ptr<const CursorShape> shape{};
 };
 
+// Why nobody sees or uses the desktop now; several may hold. Frames go on.
+struct DesktopState {
+  bool blanked = false;  // its screens are dark: screen saver, DPMS
+  bool locked = false;   // a password is asked for
+  bool away = false;     // the seat shows another session
+  friend bool operator==(const DesktopState&, const DesktopState&) = default;
+};
+
 struct ClientInfo {
   uint32_t pid = 0;
   uint32_t uid = 0;

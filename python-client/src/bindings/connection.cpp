@@ -43,6 +43,16 @@ nb::list PyConnection::list() const {
   return list;
 }
 
+nb::object PyConnection::stats() const {
+  std::string text;
+  {
+    const std::shared_ptr<Connection> connection = held();
+    const GilReleased released;
+    text = connection->metrics();
+  }
+  return nb::module_::import_("framering._stats").attr("parse")(text);
+}
+
 PyStream PyConnection::open(const OpenOptions& options) const {
   const std::shared_ptr<Connection> connection = held();
   const GilReleased released;
@@ -82,6 +92,8 @@ std::string repr(const PyConnection& self) {
 void bind_connection(nb::module_& module) {
   nb::class_<PyConnection>(module, "Connection", nb::is_final(), docs::kConnection)
       .def("list", &PyConnection::list, docs::kList)
+      .def("stats", &PyConnection::stats, nb::sig("def stats(self) -> dict[str, typing.Any]"),
+           docs::kStatsOfDaemon)
       .def(
           "open", &open, nb::arg("source") = "screen", nb::arg("memory") = "auto", nb::arg("mode") = "latest",
           nb::arg("max_leases") = 2, nb::arg("max_fps") = nb::none(), nb::kw_only(),

@@ -17,6 +17,7 @@ class PyConnection {
   static PyConnection connect(const std::string& socket_path);
 
   nanobind::list list() const;
+  nanobind::object stats() const;
   PyStream open(const OpenOptions& options) const;
 
   void close();

@@ -197,7 +197,8 @@ close() stops the iteration; StreamEnded and Disconnected are raised.)";
 inline constexpr char kAsyncIterate[] = R"(next_async() without a timeout.
 
 close() stops the iteration; StreamEnded and Disconnected are raised.)";
-inline constexpr char kNextAsync[] = R"(next() for asyncio, trio and anyio: waits in the running event loop, without a thread.
+inline constexpr char kNextAsync[] =
+    R"(next() for asyncio, trio and anyio: waits in the running event loop, without a thread.
 
 Being cancelled while it waits costs no frame and no lease. TimeoutError after timeout seconds. Any
 number of tasks may wait; a frame goes to one of them.)";
@@ -218,6 +219,9 @@ inline constexpr char kDrain[] = "Reads what made the descriptor readable.";
 inline constexpr char kMissed[] =
     R"(Published frames that next() skipped (mode 'latest') or came too late for (mode 'every').)";
 
+inline constexpr char kState[] = R"(Whether the desktop is blanked, locked or away now: a DesktopState.
+
+Costs a load, and asks nobody. Frames go on meanwhile; a change of it returns no frame.)";
 inline constexpr char kStreamConfirmed[] =
     R"(Until when the newest frame is known to show the source, in time.monotonic_ns().
 
@@ -255,6 +259,12 @@ inline constexpr char kConnection[] = R"(A connection to frameringd, and a conte
 framering.connect() makes it. Any thread. A lost connection stays lost: connect again.)";
 
 inline constexpr char kList[] = "What the daemon offers, and who reads it.";
+inline constexpr char kStatsOfDaemon[] =
+    R"(What the daemon has counted since its start, as `framering stats --json` prints it.
+
+A dict from the metric's name, say 'framering_captures_total', to its 'type' ('counter', 'gauge' or
+'histogram'), its 'help', and its 'samples': a list of dicts with 'labels' and 'value', of a histogram with
+'labels', 'buckets' (upper bound as text to the count up to it), 'sum' and 'count'. Times are in seconds.)";
 inline constexpr char kOpen[] = R"(Open a stream of frames.
 
 source: a StreamInfo.source of list().

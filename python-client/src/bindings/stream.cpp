@@ -178,6 +178,12 @@ nb::object stats(const PyStream& self) {
                            self.native().missed(), self.native().leases_held());
 }
 
+nb::object state(const PyStream& self) {
+  const DesktopState state = self.attached().state();
+  return nb::module_::import_("framering._types")
+      .attr("DesktopState")(state.blanked, state.locked, state.away);
+}
+
 std::string repr(const PyStream& self) {
   const Stream& stream = self.native();
   std::string text = "<framering.Stream '" + stream.options().source + "'";
@@ -223,6 +229,8 @@ void bind_frames(nb::class_<PyStream>& stream) {
       .def_prop_ro(
           "keepalive_ms", [](const PyStream& self) { return self.attached().keepalive().count(); },
           docs::kKeepalive)
+      .def_prop_ro("state", &state,
+                   nb::for_getter(nb::sig("def state(self) -> framering._types.DesktopState")), docs::kState)
       .def_prop_ro(
           "missed", [](const PyStream& self) { return self.native().missed(); }, docs::kMissed)
       .def_prop_ro("stats", &stats,

@@ -82,6 +82,19 @@ class Cursor:
 
 
 @dataclass(frozen=True, slots=True)
+class DesktopState:
+    """Why nobody sees or uses the desktop now; several may hold, and frames go on.
+
+    ``blanked``: its screens are dark, by the screen saver or DPMS. ``locked``: a password is asked for.
+    ``away``: the seat shows another session. False, too, for what the daemon cannot know.
+    """
+
+    blanked: bool
+    locked: bool
+    away: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ClientInfo:
     """A process that reads a stream.
 
