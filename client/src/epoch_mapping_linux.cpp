@@ -107,7 +107,9 @@ proto::Status EpochMapping::check_layout(const proto::OpenReply& reply) {
            page.slot_bytes,
            reply.lease_ms,
            page.cursor_shapes,
-           reply.keepalive_ms};
+           reply.keepalive_ms,
+           page.x,
+           page.y};
   const EpochInfo& info = info_;
   if (info.slot_count < 1 || info.slot_count > proto::kMaxSlots ||
       info.cursor_shapes > proto::kCursorShapes ||

@@ -56,6 +56,9 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
   // What changes on the root window; made for its first user, gone with the last.
   std::shared_ptr<X11RootDamage> root_damage();
   X11Screen screen() const;
+  // Windows are redirected over this connection: counted by who redirects them.
+  void count_redirected(int change) { redirected_ += change; }
+  bool redirects_windows() const { return redirected_ > 0; }
   // Its monitors are dark, by the screen saver or by DPMS.
   bool is_blanked() const { return blanked_; }
 
@@ -95,6 +98,7 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
   X11Screen screen_;
   std::weak_ptr<X11RootDamage> root_damage_;
   std::atomic<bool> blanked_{false};
+  std::atomic<int> redirected_{0};
 
   std::thread thread_;
 };

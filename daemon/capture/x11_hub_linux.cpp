@@ -54,9 +54,10 @@ Result<std::shared_ptr<X11Hub>> X11Hub::start(std::unique_ptr<X11Connection> con
   if (auto made = hub->make_descriptors(); !made) return made.error();
   xcb_connection_t* xcb = hub->connection_->xcb();
   const xcb_window_t root = hub->connection_->root();
-  // StructureNotify tells of every new size of the root, RandR of the monitors on it, PropertyChange of the
-  // active window.
-  const uint32_t mask = XCB_EVENT_MASK_STRUCTURE_NOTIFY | XCB_EVENT_MASK_PROPERTY_CHANGE;
+  // StructureNotify tells of every new size of the root, SubstructureNotify of the windows on it, RandR of
+  // the monitors, PropertyChange of the active window.
+  const uint32_t mask =
+      XCB_EVENT_MASK_STRUCTURE_NOTIFY | XCB_EVENT_MASK_SUBSTRUCTURE_NOTIFY | XCB_EVENT_MASK_PROPERTY_CHANGE;
   xcb_change_window_attributes(xcb, root, XCB_CW_EVENT_MASK, &mask);
   if (hub->connection_->has_monitors()) {
     xcb_randr_select_input(xcb, root,

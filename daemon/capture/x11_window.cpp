@@ -2,15 +2,10 @@
 
 #include <xcb/composite.h>
 
-#include <atomic>
 #include <mutex>
-#include <optional>
 #include <utility>
 
-#include "daemon/capture/x11_caller.h"
-#include "daemon/capture/x11_copier.h"
-#include "daemon/capture/x11_cursor.h"
-#include "daemon/capture/x11_format.h"
+#include "daemon/capture/x11_view.h"
 #include "daemon/capture/x11_window_picture.h"
 
 namespace framering::daemon {
@@ -23,29 +18,21 @@ using proto::Status;
 
 namespace {
 
-class X11Window final : public Source, private X11Listener {
+class X11Window final : public X11View {
  public:
   X11Window(std::shared_ptr<X11Hub> hub, X11Bell bell, const X11WindowOptions& options)
-      : caller_(std::move(hub), std::move(bell)), options_(options), cursor_(caller_, options.embed_cursor) {
-    caller_.hub().add(*this);
+      : X11View(std::move(hub), std::move(bell), options.copy_method, options.embed_cursor),
+        name_(options.name) {
+    listen();
   }
-  ~X11Window() override { caller_.hub().remove(*this); }
+  ~X11Window() override { stop_listening(); }
 
   // Before all else: finds the window and takes hold of its picture.
   Status attach();
 
   Result<Geometry> geometry() override;
   Status bind(const Geometry& geometry, std::span<const Surface> surfaces) override;
-  int event_fd() const override { return caller_.bell().fd(); }
-  Result<SourceEvents> poll() override;
   Status sync() override;
-  Result<std::optional<Cursor>> cursor() override { return cursor_.look(picture_->id(), is_shown()); }
-  bool has_cursor() const override { return !cursor_.is_embedded(); }
-  bool paints_cursor() const override { return cursor_.is_embedded(); }
-  Result<CaptureInfo> capture(size_t surface, Request request) override;
-  uint64_t round_trips() const override { return caller_.round_trips(); }
-  bool wants_safety_frames() const override { return true; }
-  void interrupt() override { caller_.interrupt(); }
 
  private:
   // What events say of the window that is captured.
@@ -57,20 +44,19 @@ class X11Window final : public Source, private X11Listener {
     bool focus = false;  // another window may have it
   };
 
+  xcb_window_t window() const override { return picture_->id(); }
+  bool is_shown() const override;
+  Result<SourceEvents> news() override;
+  Status check_copied() override;
   void heard(uint8_t type, const xcb_generic_event_t& event) override;
-  void woken() override;
-  bool follows_focus() const { return std::holds_alternative<ActiveWindow>(options_.name); }
+
+  bool follows_focus() const { return std::holds_alternative<ActiveWindow>(name_); }
   Status follow_focus();
   Error closed() const;
-  bool is_shown() const;
 
-  const X11Caller caller_;
-  const X11WindowOptions options_;
-  X11SourceCursor cursor_;
+  const X11WindowName name_;
   std::unique_ptr<X11WindowPicture> picture_;
-  std::unique_ptr<X11Copier> copier_;
   Geometry geometry_;
-  bool surfaces_stale_ = false;  // what they hold is no base for a partial copy
 
   mutable std::mutex mutex_;  // guards what follows
   xcb_window_t window_ = XCB_NONE;
@@ -80,7 +66,7 @@ class X11Window final : public Source, private X11Listener {
 };
 
 void X11Window::heard(uint8_t type, const xcb_generic_event_t& event) {
-  cursor_.heard(type);
+  X11View::heard(type, event);
   std::lock_guard lock(mutex_);
   bool news = false;
   const auto note = [&](bool& what) { what = news = true; };
@@ -109,11 +95,6 @@ void X11Window::heard(uint8_t type, const xcb_generic_event_t& event) {
   if (news) caller_.bell().ring();
 }
 
-void X11Window::woken() {
-  if (caller_.connection().lost()) return caller_.bell().close();
-  caller_.bell().ring();
-}
-
 Error X11Window::closed() const {
   return {ErrorCode::kUnavailable, "the window " + picture_->text() + " was closed", {}};
 }
@@ -124,7 +105,7 @@ bool X11Window::is_shown() const {
 }
 
 Status X11Window::attach() {
-  auto found = find_x11_window(caller_, options_.name);
+  auto found = find_x11_window(caller_, name_);
   if (!found) return found.error();
   auto picture = X11WindowPicture::create(caller_, *found);
   if (!picture) return picture.error();
@@ -157,8 +138,7 @@ Status X11Window::follow_focus() {
     damage_ = picture_->damage().id();
     return caller_.has_ended() ? attached : Ok{};
   }
-  surfaces_stale_ = true;
-  if (copier_) copier_->set_source(picture_->pixmap(), picture_->damage());
+  set_picture(picture_->pixmap(), picture_->damage());
   return Ok{};
 }
 
@@ -176,10 +156,9 @@ Result<Geometry> X11Window::geometry() {
   if (caller_.has_ended()) return caller_.ended();
   if (heard.destroyed) return closed();
   if (heard.renewed) {
-    surfaces_stale_ = true;
     // Hidden or closed meanwhile: its events tell.
     if (auto renewed = picture_->renew(); !renewed && caller_.has_ended()) return caller_.ended();
-    if (copier_) copier_->set_source(picture_->pixmap(), picture_->damage());
+    set_picture(picture_->pixmap(), picture_->damage());
   }
   const X11Area area = picture_->inner();
   geometry_ = {area.width, area.height, picture_->format()};
@@ -191,31 +170,21 @@ Status X11Window::bind(const Geometry& geometry, std::span<const Surface> surfac
   if (geometry != geometry_) {
     return Error{ErrorCode::kInvalidArgument, "the window has another size or format", {}};
   }
-  auto copier = make_x11_copier(options_.copy_method, caller_, picture_->damage(),
-                                {.drawable = picture_->pixmap(),
-                                 .depth = picture_->depth(),
-                                 .x = area.x,
-                                 .y = area.y,
-                                 .area = {0, 0, area.width, area.height}},
-                                geometry.stride(), surfaces);
-  if (!copier) return copier.error();
-  copier_ = *std::move(copier);
-  cursor_.bind(geometry, surfaces);
-  surfaces_stale_ = true;
-  return Ok{};
+  return bind_picture(picture_->damage(),
+                      {.drawable = picture_->pixmap(),
+                       .depth = picture_->depth(),
+                       .x = area.x,
+                       .y = area.y,
+                       .area = {0, 0, area.width, area.height}},
+                      geometry, surfaces);
 }
 
-Result<SourceEvents> X11Window::poll() {
-  caller_.hub().take_events();
-  caller_.bell().clear();
-  if (caller_.has_ended()) return caller_.ended();
+Result<SourceEvents> X11Window::news() {
   std::lock_guard lock(mutex_);
   if (heard_.destroyed && !follows_focus()) return closed();
-  const bool drawn = std::exchange(heard_.drawn, false);
-  return SourceEvents{.changed = cursor_.must_repaint() || drawn,
+  return SourceEvents{.changed = std::exchange(heard_.drawn, false),
                       .geometry = heard_.renewed || heard_.focus,
-                      .stale = heard_.hidden || heard_.destroyed,
-                      .blanked = caller_.hub().is_blanked()};
+                      .stale = heard_.hidden || heard_.destroyed};
 }
 
 // A round trip: damage of the window itself comes before the reply.
@@ -225,42 +194,28 @@ Status X11Window::sync() {
   return Ok{};
 }
 
-Result<CaptureInfo> X11Window::capture(size_t surface, Request request) {
-  CaptureInfo info;
-  info.requested_ns = now_ns();
-  const bool everything = request == Request::kFull || surfaces_stale_;
-  Status copied = copier_->copy(surface, everything, info.damage);
-  if (copied) copied = cursor_.paint(picture_->id(), is_shown(), surface, *copier_, info.damage);
-  info.done_ns = now_ns();
-  if (caller_.has_ended()) return caller_.ended();
-  // The events up to the copy are told by now: a picture of an older size holds no frame.
+// A picture of an older size holds no frame.
+Status X11Window::check_copied() {
   std::lock_guard lock(mutex_);
   if (heard_.destroyed && !follows_focus()) return closed();
-  if (heard_.renewed || heard_.focus) {
-    surfaces_stale_ = true;
-    caller_.bell().ring();
-    return Error{ErrorCode::kInvalidArgument, "the window has changed", {}};
-  }
-  if (!copied) return copied.error();
-  surfaces_stale_ = false;
-  return info;
+  if (!heard_.renewed && !heard_.focus) return Ok{};
+  return Error{ErrorCode::kInvalidArgument, "the window has changed", {}};
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Source>> open_x11_window(const X11WindowOptions& options) {
-  auto hub = options.hubs ? options.hubs->get(options.display) : X11Hub::open(options.display);
+  auto hub = find_x11_hub(options.display, options.hubs);
   if (!hub) return hub.error();
   if (!(*hub)->connection().has_window_pictures()) {
     return Error{ErrorCode::kUnavailable,
                  "the X server at " + (*hub)->connection().name() + " lacks the extension Composite 0.2",
                  "screen, monitor:... and region:... work without it"};
   }
-  auto bell = X11Bell::create();
-  if (!bell) return bell.error();
-  auto window = std::make_unique<X11Window>(*std::move(hub), *std::move(bell), options);
-  if (auto attached = window->attach(); !attached) return attached.error();
-  return std::unique_ptr<Source>(std::move(window));
+  auto window = make_x11_view<X11Window>(*std::move(hub), options);
+  if (!window) return window.error();
+  if (auto attached = (*window)->attach(); !attached) return attached.error();
+  return std::unique_ptr<Source>(*std::move(window));
 }
 
 }  // namespace framering::daemon

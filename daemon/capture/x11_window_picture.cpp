@@ -60,12 +60,15 @@ X11WindowPicture::X11WindowPicture(const X11Caller& caller, xcb_window_t window,
       text_(std::move(text)),
       format_(format),
       depth_(depth),
-      damage_(caller, window) {}
+      damage_(caller, window) {
+  caller_.hub().count_redirected(1);
+}
 
 X11WindowPicture::~X11WindowPicture() {
   if (pixmap_ != XCB_NONE) xcb_free_pixmap(caller_.xcb(), pixmap_);
   xcb_composite_unredirect_window(caller_.xcb(), window_, XCB_COMPOSITE_REDIRECT_AUTOMATIC);
   xcb_flush(caller_.xcb());
+  caller_.hub().count_redirected(-1);
 }
 
 Status X11WindowPicture::renew() {

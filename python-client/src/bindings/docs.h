@@ -15,6 +15,9 @@ and torch.from_dlpack() take it: all zero-copy and read-only. Any thread; may ou
 and Connection.)";
 
 inline constexpr char kSequence[] = "From 1, growing; never reused within a stream of the daemon.";
+inline constexpr char kFramePlace[] = R"(Of the first pixel on the desktop, in pixels; 0 for a window.
+
+What reaches out of the desktop is cut off, so that a region may begin further in than it was named.)";
 inline constexpr char kFrameEpoch[] = "Grows when the stream's geometry or memory changes.";
 inline constexpr char kPixels[] = "Pixels.";
 inline constexpr char kStride[] = "Bytes between rows.";
