@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "daemon/config.h"
+#include "daemon/desktop_watcher.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/metrics_server.h"
@@ -48,6 +49,7 @@ struct Daemon {
   const Shared shared = make_shared_parts();
   std::unique_ptr<Quota> quota;
   std::unique_ptr<StreamRegistry> streams;
+  std::unique_ptr<DesktopWatcher> desktop;
   std::unique_ptr<Server> server;
   std::function<proto::Status()> reload;  // reads the configuration again
   std::unique_ptr<Supervision> supervision;
@@ -161,8 +163,9 @@ proto::Status set_up(Daemon& daemon, const Config& config) {
     if (auto added = add_stream(daemon, source, config); !added) return added;
   }
   spdlog::info("frameringd {} serves {}", FRAMERING_VERSION, listener->path());
-  daemon.server = std::make_unique<Server>(daemon.io, *std::move(listener), *daemon.streams, *daemon.quota,
-                                           server_options(daemon, config));
+  daemon.desktop = std::make_unique<DesktopWatcher>(daemon.io, find_desktop(config, daemon.shared));
+  daemon.server = std::make_unique<Server>(daemon.io, *std::move(listener), *daemon.streams, *daemon.desktop,
+                                           *daemon.quota, server_options(daemon, config));
   if (auto opened = open_metrics(daemon, config); !opened) return opened;
   daemon.server->start();
   daemon.supervision = std::make_unique<Supervision>(daemon.io, *daemon.server);
@@ -173,7 +176,8 @@ proto::Status set_up(Daemon& daemon, const Config& config) {
 bool shut_down(Daemon& daemon, const std::string& reason) {
   daemon.metrics.clear();
   daemon.supervision.reset();
-  const bool ended = !daemon.streams || daemon.streams->stop(reason);
+  bool ended = !daemon.streams || daemon.streams->stop(reason);
+  ended &= !daemon.desktop || daemon.desktop->stop();
   daemon.server.reset();
   return ended;
 }

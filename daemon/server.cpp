@@ -29,22 +29,29 @@ constexpr std::chrono::milliseconds kAcceptRetry{100};
 
 }  // namespace
 
-Server::Server(boost::asio::io_context& io, Listener listener, StreamRegistry& streams, Quota& quota,
-               const Options& options)
+Server::Server(boost::asio::io_context& io, Listener listener, StreamRegistry& streams,
+               DesktopWatcher& desktop, Quota& quota, const Options& options)
     : io_(io),
       path_(listener.path()),
       listener_(std::move(listener)),
       acceptor_(io, listener_.fd()),
       retry_timer_(io),
       idle_timer_(io),
+      change_timer_(io),
       idle_time_(options.idle_time),
       on_idle_(options.on_idle),
       streams_(streams),
+      desktop_(desktop),
       policy_(policy_of(options)),
       reload_(options.reload),
-      quota_(quota) {}
+      quota_(quota) {
+  streams_.on_change([this] { tell_change_soon(); });
+  desktop_.on_change([this] { tell_change(); });
+}
 
 Server::~Server() {
+  streams_.on_change({});
+  desktop_.on_change({});
   sessions_.clear();  // their tickets go back to the quota
   acceptor_.release();
 }
@@ -177,11 +184,17 @@ std::string Server::status() const {
   return text;
 }
 
-void Server::find_stream(const std::string& source, uint32_t uid, StreamRegistry::Done done) {
+void Server::find_stream(const Session& session, const std::string& source, StreamRegistry::Done done) {
   const auto name = SourceName::parse(source);
   if (!name) return done(name.error());
   streams_.find(
-      *name, [&] { return quota_.add_source(uid); }, std::move(done));
+      *name, [&] { return quota_.add_source(session.credentials().uid); },
+      [this, weak = session.weak_from_this(), name = *name,
+       done = std::move(done)](proto::Result<std::shared_ptr<Stream>> found) {
+        const auto asker = weak.lock();
+        if (!asker) return;
+        done(found ? std::move(found) : visible_to(*asker, name, std::move(found.error())));
+      });
 }
 
 void Server::warn(const Session& session, const std::string& line) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "daemon/access_log.h"
+#include "daemon/desktop_watcher.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/metrics.h"
@@ -37,9 +38,9 @@ class Server : public SessionHost {
     std::function<void()> on_idle{};
   };
 
-  // Registry and quota outlive the server.
-  Server(boost::asio::io_context& io, Listener listener, StreamRegistry& streams, Quota& quota,
-         const Options& options);
+  // Registry, desktop and quota outlive the server.
+  Server(boost::asio::io_context& io, Listener listener, StreamRegistry& streams, DesktopWatcher& desktop,
+         Quota& quota, const Options& options);
   ~Server() override;
   void start();
 
@@ -52,7 +53,10 @@ class Server : public SessionHost {
   std::string status() const;
 
   proto::ListReply list() const override;
-  void find_stream(const std::string& source, uint32_t uid, StreamRegistry::Done done) override;
+  void find_stream(const Session& session, const std::string& source, StreamRegistry::Done done) override;
+  void find_desktop(const Session& session, std::function<void(proto::Body)> done) override;
+  void count_watching(int change) override;
+  void clients_changed() override { tell_change_soon(); }
   Quota& quota() override { return quota_; }
   std::string metrics() const override;
   void count(proto::ErrorCode code) override { errors_.count(code); }
@@ -74,6 +78,12 @@ class Server : public SessionHost {
   proto::Result<Session::Peer> check(proto::UniqueFd& socket);
   static Policy policy_of(const Options& options);
   void wait_idle();  // if there is no client
+  // What of a desktop this client may open.
+  proto::DesktopReply visible_to(const Session& session, const proto::DesktopReply& desktop) const;
+  proto::Error visible_to(const Session& session, const SourceName& name, proto::Error error) const;
+  // Wakes the sessions that watch: now, and for all that happens in a short while at its end.
+  void tell_change();
+  void tell_change_soon();
 
   boost::asio::io_context& io_;
   const std::string path_;
@@ -81,10 +91,14 @@ class Server : public SessionHost {
   boost::asio::posix::stream_descriptor acceptor_;  // the listener's; released, not closed, with this
   boost::asio::steady_timer retry_timer_;
   boost::asio::steady_timer idle_timer_;
+  boost::asio::steady_timer change_timer_;
+  bool change_pending_ = false;
+  int watching_ = 0;  // sessions
   const std::optional<std::chrono::milliseconds> idle_time_;
   const std::function<void()> on_idle_;
   bool starved_ = false;  // of descriptors or memory, when it last accepted
   StreamRegistry& streams_;
+  DesktopWatcher& desktop_;
   Policy policy_;
   const std::function<proto::Status()> reload_;
   Quota& quota_;

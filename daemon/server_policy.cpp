@@ -68,6 +68,7 @@ proto::Body Server::reload(const Session& session) {
 
 void Server::set_policy(const Options& options) {
   policy_ = policy_of(options);
+  tell_change_soon();                              // who may see what of the desktop
   std::vector<std::shared_ptr<Session>> sessions;  // dropping one changes the map
   for (const auto& [key, session] : sessions_) sessions.push_back(session);
   for (const auto& session : sessions) {

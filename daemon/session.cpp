@@ -67,6 +67,7 @@ void Session::wait_for_death() {
                       const auto session = self.lock();
                       if (error || !session) return;
                       // A forked child may still hold the socket: it is nobody's now.
+                      if (!session->opened_.empty()) session->host_.clients_changed();
                       session->opened_.clear();
                       session->hang_up();
                     });
@@ -103,7 +104,12 @@ bool Session::handle(proto::Packet packet) {
 
 std::optional<Session::Answer> Session::answer(uint32_t request_id, const Body& request) {
   if (const auto* hello = std::get_if<proto::Hello>(&request)) return Answer{greet(*hello)};
-  if (std::holds_alternative<proto::ListRequest>(request)) return Answer{host_.list()};
+  if (std::holds_alternative<proto::ListRequest>(request)) {
+    arm_watch();
+    return Answer{host_.list()};
+  }
+  if (std::holds_alternative<proto::DesktopRequest>(request)) return find_desktop(request_id);
+  if (std::holds_alternative<proto::WatchRequest>(request)) return watch();
   if (const auto* to_open = std::get_if<proto::OpenRequest>(&request)) {
     return find_and_open(request_id, *to_open);
   }
@@ -162,7 +168,7 @@ std::optional<Session::Answer> Session::find_and_open(uint32_t request_id,
   // Frames with the pointer in them are another stream.
   const bool embedded =
       request.cursor == proto::CursorMode::kEmbedded && !request.source.ends_with(kWithCursor);
-  host_.find_stream(embedded ? request.source + std::string(kWithCursor) : request.source, credentials_.uid,
+  host_.find_stream(*this, embedded ? request.source + std::string(kWithCursor) : request.source,
                     [self = weak_from_this(), call, request_id,
                      request](const proto::Result<std::shared_ptr<Stream>>& stream) {
                       const auto session = self.lock();
@@ -231,6 +237,7 @@ Session::Answer Session::open(Stream& stream, const proto::OpenRequest& request)
   reply.device_uuid = pixels->device_uuid;
   reply.memory_handle = std::move(pixels->handle);
   opened_.emplace(reply.stream_id, Opened{*std::move(ticket), *std::move(attachment)});
+  host_.clients_changed();
   return Answer{std::move(reply), std::move(fds)};
 }
 
@@ -242,6 +249,7 @@ uint32_t Session::client_key() {
 
 Body Session::close(const proto::CloseRequest& request) {
   if (opened_.erase(request.stream_id) == 0) return not_open(request.stream_id);
+  host_.clients_changed();
   return proto::CloseReply{};
 }
 
@@ -302,6 +310,9 @@ void Session::hang_up() {
     ::shutdown(socket.get(), SHUT_RDWR);  // also for copies that other processes hold
   }
   greeting_timer_.cancel();
+  watch_pipe_ = {};
+  disarm_watch();
+  if (!opened_.empty()) host_.clients_changed();
   std::erase_if(opened_,
                 [](const auto& opened) { return opened.second.attachment->reader().leases_claimed() == 0; });
   for (auto& [id, opened] : opened_) opened.attachment->unsubscribe();
