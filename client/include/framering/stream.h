@@ -66,6 +66,15 @@ class FRAMERING_API Stream {
   uint64_t confirmed_ns() const;
   std::chrono::milliseconds keepalive() const;  // as the daemon is configured; 0 = only when asked
 
+  // Where the frames' first pixel is on the desktop, now. A window's moves without new frames.
+  Point position() const;
+  // True while the newest frame shows what was last seen of a source that is hidden: a window that is
+  // minimised, say. A change of it makes wake_fd() readable.
+  bool stale() const;
+  // Waits, up to `timeout`, until it is not stale; false if it still is. Throws, and calls `on_signal`, as
+  // next().
+  bool wait_live(std::chrono::nanoseconds timeout = forever, const std::function<bool()>& on_signal = {});
+
   // Published frames that next() skipped (Mode::latest) or came too late for (Mode::every).
   uint64_t missed() const noexcept;
 
