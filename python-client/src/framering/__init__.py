@@ -12,7 +12,7 @@ import os
 
 from framering import _core, _daemon
 from framering._contact_sheet import contact_sheet
-from framering._core import Connection, Frame, Stream
+from framering._core import Connection, DesktopWatch, Frame, Stream
 from framering._errors import (
     Disconnected,
     Error,
@@ -37,14 +37,17 @@ from framering._types import (
     Cursor,
     CursorMode,
     CursorShape,
+    Desktop,
     Layout,
     Memory,
     Mode,
+    MonitorInfo,
     PixelFormat,
     Rect,
     Resize,
     StreamInfo,
     StreamStats,
+    WindowInfo,
 )
 
 __all__ = [
@@ -55,6 +58,8 @@ __all__ = [
     "Cursor",
     "CursorMode",
     "CursorShape",
+    "Desktop",
+    "DesktopWatch",
     "Disconnected",
     "Error",
     "ErrorCode",
@@ -66,6 +71,7 @@ __all__ = [
     "Memory",
     "MemoryUnavailable",
     "Mode",
+    "MonitorInfo",
     "NotFound",
     "PermissionDenied",
     "PixelFormat",
@@ -78,9 +84,11 @@ __all__ = [
     "StreamInfo",
     "StreamStats",
     "Unavailable",
+    "WindowInfo",
     "__version__",
     "connect",
     "contact_sheet",
+    "monitors",
     "open",
     "show",
     "to_cupy",
@@ -88,6 +96,8 @@ __all__ = [
     "to_numpy",
     "to_tensorflow",
     "to_torch",
+    "watch_desktop",
+    "windows",
 ]
 
 __version__ = _core.version()
@@ -121,3 +131,26 @@ def open(
     return connect(socket, autostart=autostart).open(
         source, memory, mode, max_leases, max_fps, cursor=cursor, writable=writable
     )
+
+
+def monitors(
+    socket: str | os.PathLike[str] | None = None, *, autostart: bool | None = None
+) -> list[MonitorInfo]:
+    """The monitors of the display that a daemon captures; see connect() and Connection.monitors()."""
+    with connect(socket, autostart=autostart) as connection:
+        return connection.monitors()
+
+
+def windows(
+    socket: str | os.PathLike[str] | None = None, *, autostart: bool | None = None
+) -> list[WindowInfo]:
+    """The windows of the display that a daemon captures; see connect() and Connection.windows()."""
+    with connect(socket, autostart=autostart) as connection:
+        return connection.windows()
+
+
+def watch_desktop(
+    socket: str | os.PathLike[str] | None = None, *, autostart: bool | None = None
+) -> DesktopWatch:
+    """Iterate over the states of a desktop; see connect() and Connection.watch_desktop()."""
+    return connect(socket, autostart=autostart).watch_desktop()
