@@ -194,11 +194,14 @@ bool StreamCore::sleep_on(EpochMapping& mapping, uint32_t word, uint64_t deadlin
 
 StreamState StreamCore::usable_state() const {
   check_usable();
-  if (connection_->lost()) {
+  const bool lost = connection_->lost();
+  const StreamState state = state_of(*mapping_);
+  // A daemon that stops says so in the page, and only then hangs up.
+  if (lost && state != StreamState::kEnded) {
     throw Error(ErrorCode::disconnected, "the connection to frameringd is lost",
                 "connect again once it is back");
   }
-  return state_of(*mapping_);
+  return state;
 }
 
 std::optional<Frame> StreamCore::take(const Want& want) {

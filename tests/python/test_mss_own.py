@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -234,8 +235,24 @@ def test_a_still_desktop_is_grabbed_without_being_captured_again(sct: MSS, daemo
         assert connection.list()[0].captures <= before + 1  # the safety frame
 
 
+def test_a_changing_desktop_is_captured_when_it_is_grabbed() -> None:
+    with (
+        desktop("64x48x24", "#000000") as other,
+        frameringd("--source", "screen", "--display", other) as daemon,
+        MSS(socket=daemon.socket, display=other) as grabber,
+        framering.connect(daemon.socket) as connection,
+    ):
+        grabber.grab((0, 0, 64, 48))
+        begin, before = time.monotonic(), connection.list()[0].captures
+        for number in range(30):
+            paint(other, f"#0000{number:02x}")
+        seconds = time.monotonic() - begin
+        assert connection.list()[0].captures - before <= seconds + 2
+        assert grabber.grab((0, 0, 64, 48)).pixel(9, 9) == (0, 0, 29)
+
+
 def test_not_fresh_asks_nobody(sct: MSS, daemon: Daemon) -> None:
-    sct.grab(ALL)
+    sct.grab(ALL, fresh=False)
     os.kill(daemon.pid, 19)  # SIGSTOP
     try:
         for _ in range(10):

@@ -139,8 +139,10 @@ def test_a_long_timeout_waits_no_longer_than_for_a_frame(
     assert seconds_taken(lambda: stream.latest(timeout)) < 1
 
 
+# SIGINT as a terminal's programs have it, whatever started the tests.
 WAIT = f"""
-    import sys, time, threading, framering
+    import signal, sys, time, threading, framering
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     stream = framering.open("{STILL}", socket=sys.argv[1])
     stream.next(timeout=20)
 """
@@ -388,3 +390,21 @@ def test_two_processes_read_one_stream(test_socket: str) -> None:
     common = seen[0].keys() & seen[1].keys()
     assert len(common) > 10
     assert all(seen[0][sequence] == seen[1][sequence] for sequence in common)
+
+
+def test_a_daemon_that_was_stopped_is_told_from_one_that_died(start_daemon: Callable[..., Any]) -> None:
+    daemon = start_daemon("--source", STILL)
+    with framering.connect(daemon.socket) as connection, connection.open(STILL) as stream:
+        stream.next(timeout=20).release()
+        os.kill(daemon.pid, signal.SIGTERM)
+
+        def is_lost() -> bool:
+            try:
+                connection.list()
+            except framering.Disconnected:
+                return True
+            return False
+
+        wait_until(is_lost)
+        with pytest.raises(framering.StreamEnded, match="frameringd was stopped"):
+            stream.next(timeout=20)

@@ -110,8 +110,13 @@ def wait_until(condition: Callable[[], Any], seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
-def children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def leader_of(container: int) -> int | None:
+    """The first process of the machine: systemd-nspawn has short-lived children in our own namespace too."""
+    for child in Path(f"/proc/{container}/task/{container}/children").read_text().split():
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{child}/ns/pid") != os.readlink("/proc/self/ns/pid"):
+                return int(child)
+    return None
 
 
 @contextlib.contextmanager
@@ -122,9 +127,10 @@ def booted(log: IO[bytes]) -> Iterator[Machine]:
     command = ["setpriv", "--pdeathsig=TERM", "systemd-nspawn", *options, *place]
     container = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
-        wait_until(lambda: container.poll() is not None or children(container.pid), BOOT_S)
-        assert container.poll() is None, "the machine did not start; see its log"
-        machine = Machine(children(container.pid)[0])
+        wait_until(lambda: container.poll() is not None or leader_of(container.pid), BOOT_S)
+        leader = leader_of(container.pid)
+        assert leader, "the machine did not start; see its log"
+        machine = Machine(leader)
         # On a busy machine a unit of the system itself may come too late: that is not what is tested here.
         booted_states = {"running", "degraded"}
         wait_until(

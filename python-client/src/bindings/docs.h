@@ -127,7 +127,9 @@ inline constexpr char kToOpencv[] =
     R"(What OpenCV reads: (height, width, 3) uint8, BGR, C-contiguous, writable.
 
 channels "BGRA" gives (height, width, 4), opaque; "GRAY" (height, width). A copy of its own, or in
-out. The rest is as framering.to_torch() explains. OpenCV itself is not needed.)";
+out. The rest is as framering.to_torch() explains. OpenCV itself is not needed. Of a frame on a CUDA
+device it is a cv2.cuda.GpuMat there, continuous and written on the default stream, if cv2 is built
+with CUDA and out is no array in host memory.)";
 inline constexpr char kSave[] = R"(Save as a picture: .png, or .jpg, .jpeg and .webp, which need Pillow.
 
 quality, 1 to 100, is of those. ValueError for another ending. The rest is as framering.to_torch()
@@ -207,7 +209,7 @@ close() stops the iteration; StreamEnded and Disconnected are raised.)";
 inline constexpr char kAsyncIterate[] = R"(next_async() without a timeout.
 
 close() stops the iteration; StreamEnded and Disconnected are raised.)";
-inline constexpr char kNextAsync[] = R"(next() for asyncio: waits in the running event loop, without a thread.
+inline constexpr char kNextAsync[] = R"(next() for asyncio, trio and anyio: waits in the running event loop, without a thread.
 
 Being cancelled while it waits costs no frame and no lease. TimeoutError after timeout seconds. Any
 number of tasks may wait; a frame goes to one of them.)";

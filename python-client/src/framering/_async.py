@@ -1,11 +1,13 @@
-"""Streams in asyncio: the event loop watches the stream's descriptor; no thread, no polling."""
+"""Streams in asyncio and trio: the event loop watches the stream's descriptor; no thread, no polling."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import weakref
 from collections.abc import Callable, Generator
+from typing import Protocol
 
 from framering import _core
 from framering._errors import InvalidArgument, StreamClosed
@@ -20,13 +22,13 @@ async def next_frame(stream: _core.Stream, timeout: float | None = None) -> _cor
     """Stream.next_async()."""
     if timeout is not None and not timeout >= 0:
         raise InvalidArgument(f"timeout must be None or at least 0 seconds, not {timeout}")
+    waiting = _waiting_here()
     # A source that is always ahead must not starve the loop.
-    await asyncio.sleep(0)
+    await waiting.turn()
     frame = _core.poll(stream)
     if frame is not None:
         return frame
-    loop = asyncio.get_running_loop()
-    deadline = None if timeout is None else loop.time() + timeout
+    deadline = None if timeout is None else waiting.time() + timeout
     fd = _core.wake_fd(stream)
     while True:
         _core.drain(stream)
@@ -34,11 +36,11 @@ async def next_frame(stream: _core.Stream, timeout: float | None = None) -> _cor
         # A frame is taken between two awaits and handed on at once: whoever is cancelled holds none.
         frame = _core.poll(stream)
         if frame is None:
-            await _readable(loop, stream, fd, deadline)
+            await waiting.readable(stream, fd, deadline)
             frame = _core.poll(stream)
         if frame is not None:
             return frame
-        if deadline is not None and loop.time() >= deadline:
+        if deadline is not None and waiting.time() >= deadline:
             raise TimeoutError("no frame came within the timeout")
 
 
@@ -50,28 +52,57 @@ async def iterate(stream: _core.Stream) -> _core.Frame:
         raise StopAsyncIteration from None
 
 
-async def _readable(
-    loop: asyncio.AbstractEventLoop, stream: _core.Stream, fd: int, deadline: float | None
-) -> None:
-    """Returns when the descriptor is readable, or then."""
-    fds = _waiting.setdefault(loop, {})
-    bells = fds.get(fd)
-    if bells is None:
-        bells = fds[fd] = []
-        loop.add_reader(fd, _ring, bells)
-    bell = _Bell(loop)
-    bells.append(bell)
-    timer = None if deadline is None else loop.call_at(deadline, bell.ring)
+class _Waiting(Protocol):
+    """What next_frame() needs of an event loop."""
+
+    async def turn(self) -> None:
+        """Lets the others run."""
+
+    def time(self) -> float: ...
+
+    async def readable(self, stream: _core.Stream, fd: int, deadline: float | None) -> None:
+        """Returns when the stream's descriptor is readable, or at the deadline."""
+
+
+def _waiting_here() -> _Waiting:
     try:
-        await bell
-    finally:
-        if timer is not None:
-            timer.cancel()
-        bells.remove(bell)
-        if not bells:
-            # Later, when it costs no frame time, and perhaps somebody waits again. Until then the stream must
-            # live: its descriptor's number must not become another's.
-            loop.call_soon(_stop_watching, loop, fd, stream)
+        return _AsyncioWaiting(asyncio.get_running_loop())
+    except RuntimeError:
+        if "trio" not in sys.modules:
+            raise
+    from framering import _trio
+
+    return _trio.Waiting()
+
+
+class _AsyncioWaiting:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.time = loop.time
+
+    async def turn(self) -> None:
+        await asyncio.sleep(0)
+
+    async def readable(self, stream: _core.Stream, fd: int, deadline: float | None) -> None:
+        loop = self._loop
+        fds = _waiting.setdefault(loop, {})
+        bells = fds.get(fd)
+        if bells is None:
+            bells = fds[fd] = []
+            loop.add_reader(fd, _ring, bells)
+        bell = _Bell(loop)
+        bells.append(bell)
+        timer = None if deadline is None else loop.call_at(deadline, bell.ring)
+        try:
+            await bell
+        finally:
+            if timer is not None:
+                timer.cancel()
+            bells.remove(bell)
+            if not bells:
+                # Later, when it costs no frame time, and perhaps somebody waits again. Until then the stream
+                # must live: its descriptor's number must not become another's.
+                loop.call_soon(_stop_watching, loop, fd, stream)
 
 
 def _stop_watching(loop: asyncio.AbstractEventLoop, fd: int, _stream: _core.Stream) -> None:

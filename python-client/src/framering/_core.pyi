@@ -260,7 +260,9 @@ class Frame:
         What OpenCV reads: (height, width, 3) uint8, BGR, C-contiguous, writable.
 
         channels "BGRA" gives (height, width, 4), opaque; "GRAY" (height, width). A copy of its own, or in
-        out. The rest is as framering.to_torch() explains. OpenCV itself is not needed.
+        out. The rest is as framering.to_torch() explains. OpenCV itself is not needed. Of a frame on a CUDA
+        device it is a cv2.cuda.GpuMat there, continuous and written on the default stream, if cv2 is built
+        with CUDA and out is no array in host memory.
         """
 
     def save(self, path: str | os.PathLike[str], *, quality: int = 90, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None) -> None:
@@ -329,7 +331,7 @@ class Stream:
 
     def next_async(self, timeout: float | None = None) -> Coroutine[Any, Any, Frame]:
         """
-        next() for asyncio: waits in the running event loop, without a thread.
+        next() for asyncio, trio and anyio: waits in the running event loop, without a thread.
 
         Being cancelled while it waits costs no frame and no lease. TimeoutError after timeout seconds. Any
         number of tasks may wait; a frame goes to one of them.

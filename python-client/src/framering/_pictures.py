@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,6 @@ from framering import _core, _png, _tensors
 from framering._errors import InvalidArgument
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from PIL import Image
 
     from framering._types import Channels, Region4, Resize
@@ -50,10 +50,14 @@ def to_opencv(
     size: tuple[int, int] | None = None,
     region: Region4 | None = None,
     resize: Resize | None = None,
-    out: NDArray[Any] | None = None,
-) -> NDArray[Any]:
+    out: Any = None,
+) -> Any:
     """Frame.to_opencv()."""
     _one_of("channels", channels, _OPENCV)
+    if frame.device is not None and (out is None or not hasattr(out, "__array_interface__")):
+        cv2 = _opencv_with_cuda()
+        if cv2 is not None:
+            return _to_gpu_mat(cv2, frame, channels, size, region, resize, out)
     import numpy as np
 
     what: Any = {"size": size, "region": region, "resize": resize, "layout": "HWC", "dtype": "uint8"}
@@ -68,6 +72,46 @@ def to_opencv(
     out[..., :3] = bgr
     out[..., 3] = 255
     return out
+
+
+@functools.lru_cache(maxsize=1)
+def _opencv_with_cuda() -> Any:
+    """The module, if it is installed, was built with CUDA and sees a device."""
+    try:
+        import cv2
+
+        return cv2 if cv2.cuda.getCudaEnabledDeviceCount() > 0 else None
+    except (ImportError, AttributeError):
+        return None
+
+
+def _to_gpu_mat(
+    cv2: Any,
+    frame: _core.Frame,
+    channels: str,
+    size: tuple[int, int] | None,
+    region: Region4 | None,
+    resize: Resize | None,
+    out: Any,
+) -> Any:
+    """Written on the default stream, as OpenCV's own calls are where they are given none."""
+    if cv2.cuda.getDevice() != frame.device:
+        raise InvalidArgument(
+            f"the frame is on CUDA device {frame.device}, OpenCV's current one is {cv2.cuda.getDevice()}: "
+            f"call cv2.cuda.setDevice({frame.device})"
+        )
+    depth = 1 if channels == "GRAY" else 3
+    conversion = _tensors.conversion_to_bytes(frame, "GRAY" if depth == 1 else "BGR", size, region, resize)
+    rows, columns, _ = conversion.shape
+    kind = cv2.CV_8UC1 if depth == 1 else cv2.CV_8UC3
+    if out is not None:
+        wanted = (columns, rows), cv2.CV_8UC4 if channels == "BGRA" else kind
+        if (tuple(out.size()), out.type()) != wanted or not out.isContinuous():
+            raise InvalidArgument(f"out must be a continuous GpuMat of {columns}x{rows} for {channels}")
+    plain = channels != "BGRA"
+    mat = out if plain and out is not None else cv2.cuda.createContinuous(rows, columns, kind)
+    conversion.write(mat.cudaPtr(), 0)
+    return mat if plain else cv2.cuda.cvtColor(mat, cv2.COLOR_BGR2BGRA, dst=out)
 
 
 def save(

@@ -154,8 +154,8 @@ def to_numpy(
     conversion = _Conversion(
         frames, "HWC", channels, layout, dtype, size, region, resize, scale, mean, std, out, copy
     )
-    first = conversion.first
     if conversion.spec is None:
+        first = conversion.first
         if first.device is None:
             return first.numpy().copy() if copy else first.numpy()
         _allow_copy(copy, "a frame of a CUDA device is in host memory only as a copy")
@@ -166,11 +166,15 @@ def to_numpy(
         out = np.empty(conversion.shape, conversion.dtype)
     else:
         conversion.check_out(out, out.flags.c_contiguous and out.flags.writeable, "cpu", "cpu")
-    if first.device is None:
+    _convert_to_host(conversion, out)
+    return out
+
+
+def _convert_to_host(conversion: _Conversion, out: NDArray[Any]) -> None:
+    if conversion.first.device is None:
         conversion.write(out.ctypes.data)
     else:
         conversion.fresh().copy_to_host(out.ctypes.data)
-    return out
 
 
 def _copied(frame: _core.Frame) -> NDArray[Any]:
@@ -281,6 +285,7 @@ def to_cupy(
     bfloat16 in CuPy. Frames in host memory are converted there and uploaded to CuPy's current device.
     """
     import cupy  # type: ignore[import-not-found, unused-ignore]
+    import numpy as np
 
     conversion = _Conversion(
         frames, "HWC", channels, layout, dtype, size, region, resize, scale, mean, std, out, copy
@@ -292,18 +297,8 @@ def to_cupy(
         _allow_copy(copy, "a frame in host memory is on a CUDA device only as a copy")
         if conversion.spec is None:
             return cupy.asarray(first.numpy())
-        host = to_numpy(
-            frames,
-            channels=channels,
-            layout=layout,
-            dtype=conversion.dtype,
-            size=size,
-            region=region,
-            resize=resize,
-            scale=scale,
-            mean=mean,
-            std=std,
-        )
+        host = np.empty(conversion.shape, conversion.dtype)
+        _convert_to_host(conversion, host)
         if out is None:
             return cupy.asarray(host)
         conversion.check_out(out, out.flags.c_contiguous, out.device.id, out.device.id)
@@ -387,6 +382,17 @@ def to_tensorflow(
     return tf.identity(tensor) if copy else tensor
 
 
+def conversion_to_bytes(
+    frame: _core.Frame,
+    channels: Channels,
+    size: Size | None = None,
+    region: Region | None = None,
+    resize: Resize | None = None,
+) -> _Conversion:
+    """To packed rows of 8 bits a channel."""
+    return _Conversion(frame, "HWC", channels, None, None, size, region, resize, None, None, None)
+
+
 def to_bytes(
     frame: _core.Frame,
     channels: Channels,
@@ -396,9 +402,7 @@ def to_bytes(
     resize: Resize | None = None,
 ) -> tuple[bytearray, Size]:
     """Packed rows of 8 bits a channel, without NumPy, and (width, height)."""
-    conversion = _Conversion(
-        frame, "HWC", channels, None, None, size, region, resize, None, None, None, None, None
-    )
+    conversion = conversion_to_bytes(frame, channels, size, region, resize)
     height, width, depth = conversion.shape
     pixels = bytearray(height * width * depth)
     address = ctypes.addressof((ctypes.c_ubyte * len(pixels)).from_buffer(pixels))

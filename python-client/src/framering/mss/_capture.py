@@ -22,6 +22,8 @@ _WAIT_SECONDS = 5.0
 _PATIENCE_SECONDS = 0.1
 # One for the screenshot that the caller still has while he takes the next; tensors on a GPU live longer.
 _HOST_LEASES, _DEVICE_LEASES = 2, 3
+# While only fresh frames are grabbed nothing is captured between them but this often: each is asked for.
+_ASKED_FPS = 1.0
 _DEPTHS = {"XRGB2101010": 30, "RGB565": 16}
 
 
@@ -47,6 +49,7 @@ class Capture:
         self._autostart = autostart
         self._held: list[weakref.ref[LeasedPixels]] = []  # who may have a lease, the oldest first
         self._stream: _core.Stream | None = None
+        self._max_fps: float | None = _ASKED_FPS
         stream = self._attached()
         if display is not None and source == "screen":
             _check_display(display, (stream.width, stream.height))
@@ -83,6 +86,9 @@ class Capture:
     def grab(self, rect: Region4, fresh: bool) -> LeasedPixels:
         """A rectangle of a frame that is not older than the call, or of the newest if not ``fresh``."""
         since = time.monotonic_ns() if fresh else 0
+        if not fresh and self._max_fps is not None:
+            self.close()
+            self._max_fps = None
         stream = self._attached()
         try:
             frame = self._frame(stream, since)
@@ -108,7 +114,11 @@ class Capture:
                 with _daemon.connect(self._socket, self._autostart, self._display) as connection:
                     leases = _HOST_LEASES if self._keep else _DEVICE_LEASES
                     stream = connection.open(
-                        self._source, self._memory, max_leases=leases, cursor=self._cursor
+                        self._source,
+                        self._memory,
+                        max_leases=leases,
+                        max_fps=self._max_fps,
+                        cursor=self._cursor,
                     )
             except Error as error:
                 raise from_error(error) from error
