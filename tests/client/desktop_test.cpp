@@ -36,16 +36,17 @@ class DesktopTest : public ::testing::Test {
     return ::testing::AssertionFailure() << "not within 100 changes";
   }
 
-  Xvfb xvfb_{{.screen = "800x600x24"}};
-  DaemonProcess daemon_{{"--display", xvfb_.display()}};
+  std::optional<Xvfb> server_{std::in_place, XvfbOptions{.screen = "800x600x24"}};
+  const std::string display_ = server_->display();
+  DaemonProcess daemon_{{"--display", display_}};
   Connection connection_ = Connection::connect(daemon_.socket());
 };
 
 TEST_F(DesktopTest, WindowsAreToldAsTheirProgramsMadeThem) {
-  X11TestWindow below(xvfb_.display(), {.place = {20, 30, 300, 200}, .title = "below"});
-  X11TestWindow above(xvfb_.display(), {.place = {-5, 40, 100, 50}, .title = "above", .class_name = "Other"});
+  X11TestWindow below(display_, {.place = {20, 30, 300, 200}, .title = "below"});
+  X11TestWindow above(display_, {.place = {-5, 40, 100, 50}, .title = "above", .class_name = "Other"});
   const Desktop desktop = connection_.desktop();
-  EXPECT_EQ(desktop.display, xvfb_.display());
+  EXPECT_EQ(desktop.display, display_);
   EXPECT_EQ(desktop.width, 800u);
   EXPECT_EQ(desktop.height, 600u);
   ASSERT_EQ(desktop.windows.size(), 2u);
@@ -65,7 +66,7 @@ TEST_F(DesktopTest, WindowsAreToldAsTheirProgramsMadeThem) {
 }
 
 TEST_F(DesktopTest, EachMonitorAndWindowOpensByItsSource) {
-  X11TestWindow window(xvfb_.display());
+  X11TestWindow window(display_);
   const Desktop desktop = connection_.desktop();
   ASSERT_EQ(desktop.monitors.size(), 1u);
   EXPECT_EQ(connection_.open({.source = desktop.monitors[0].source()}).width(), 800u);
@@ -79,7 +80,7 @@ TEST_F(DesktopTest, AWatchTellsTheStateAtOnceAndThenEachChange) {
   EXPECT_TRUE(before->windows.empty());
   EXPECT_FALSE(watch.next(50ms));
   EXPECT_FALSE(readable(watch.fd()));
-  X11TestWindow window(xvfb_.display(), {.title = "first"});
+  X11TestWindow window(display_, {.title = "first"});
   EXPECT_TRUE(soon([&] { return readable(watch.fd()); }));
   EXPECT_TRUE(follow(watch, [&](const Desktop& desktop) { return find(desktop, window) != nullptr; }));
   window.move(100, 120);
@@ -100,7 +101,7 @@ TEST_F(DesktopTest, StreamsAreWatchedTooAndTheWatchOutlivesItsConnection) {
 }
 
 TEST_F(DesktopTest, AHundredChangesBetweenTwoCallsAreFew) {
-  X11TestWindow window(xvfb_.display());
+  X11TestWindow window(display_);
   DesktopWatch watch = connection_.watch_desktop();
   ASSERT_TRUE(watch.next(kLong));
   for (int16_t i = 1; i <= 100; ++i) window.move(i, i);
@@ -131,7 +132,7 @@ TEST_F(DesktopTest, AWatchEndsWithTheDaemonAndWithASignal) {
 TEST_F(DesktopTest, AnXServerThatIsGoneIsToldWithTheReasonAndNoticedByWhoWatches) {
   DesktopWatch watch = connection_.watch_desktop();
   ASSERT_TRUE(watch.next(kLong));
-  xvfb_.kill();
+  server_->kill();
   EXPECT_EQ(error_of([&] {
               while (watch.next(kLong)) continue;
             }),
@@ -141,9 +142,9 @@ TEST_F(DesktopTest, AnXServerThatIsGoneIsToldWithTheReasonAndNoticedByWhoWatches
     FAIL() << "there is no desktop";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::unavailable);
-    EXPECT_THAT(error.what(), HasSubstr(xvfb_.display()));
+    EXPECT_THAT(error.what(), HasSubstr(display_));
   }
-  Xvfb again({.screen = "640x480x24", .display = xvfb_.display()});
+  server_.emplace(XvfbOptions{.screen = "640x480x24", .display = display_});
   EXPECT_TRUE(soon([&] {
     try {
       const auto desktop = watch.next(kLong);
@@ -166,7 +167,7 @@ TEST_F(DesktopTest, AForkedChildIsToldSo) {
 }
 
 TEST_F(DesktopTest, AHiddenWindowsStreamIsStaleUntilItIsShownAgain) {
-  X11TestWindow window(xvfb_.display());
+  X11TestWindow window(display_);
   Stream stream = connection_.open({.source = window.source(), .wake_fd = true});
   ASSERT_TRUE(stream.next(kLong));
   EXPECT_FALSE(stream.stale());
@@ -200,7 +201,7 @@ TEST_F(DesktopTest, AHiddenWindowsStreamIsStaleUntilItIsShownAgain) {
 }
 
 TEST_F(DesktopTest, AStreamSaysWhereOnTheDesktopItIs) {
-  X11TestWindow window(xvfb_.display(), {.place = {20, 30, 300, 200}});
+  X11TestWindow window(display_, {.place = {20, 30, 300, 200}});
   Stream stream = connection_.open({.source = window.source()});
   ASSERT_TRUE(stream.next(kLong));
   EXPECT_EQ(stream.position(), (Point{20, 30}));

@@ -64,7 +64,7 @@ TEST_F(DesktopWatcherTest, AnAnswerIsOfTheDesktopAsItWasWhenAskedOrLater) {
 TEST_F(DesktopWatcherTest, NobodyWhoAsksAndWatchesMeansThatNothingIsOpened) {
   io_.run_for(100ms);
   EXPECT_EQ(display_.opens, 0);
-  ask();
+  ASSERT_TRUE(ask());
   EXPECT_EQ(display_.opens, 1);
   run_until([&] { return display_.open_now == 0; });
   const int questions = display_.questions;
@@ -98,7 +98,7 @@ TEST_F(DesktopWatcherTest, WhoWatchesIsToldOfEachChangeAndOfNothingElse) {
   int changes = 0;
   watcher_.on_change([&] { ++changes; });
   display_.show(with_window("first"));
-  ask();
+  ASSERT_TRUE(ask());
   watcher_.watch(true);
   const int before = changes;
   display_.show(with_window("second"));
@@ -115,7 +115,7 @@ TEST_F(DesktopWatcherTest, ADesktopThatIsLostAndComesBackIsAChangeEach) {
   int changes = 0;
   watcher_.on_change([&] { ++changes; });
   display_.show(with_window("first"));
-  ask();
+  ASSERT_TRUE(ask());
   watcher_.watch(true);
   const int before = changes;
   display_.lose("the X server has gone");
@@ -126,7 +126,7 @@ TEST_F(DesktopWatcherTest, ADesktopThatIsLostAndComesBackIsAChangeEach) {
 
 TEST_F(DesktopWatcherTest, ADesktopThatHangsIsToldOfAndHoldsUpNobodyElse) {
   display_.show(with_window("first"));
-  ask();
+  ASSERT_TRUE(ask());
   display_.hang();
   display_.show(with_window("second"));
   display_.hang();

@@ -12,8 +12,9 @@
 #include <utility>
 
 #include "daemon/capture/desktop.h"
+#include "proto/unique_fd.h"
 
-namespace framering::daemon::testing {
+namespace framering::testing {
 
 // What stays when a Desktop on it is closed. Any thread.
 class FakeDisplay {
@@ -38,7 +39,7 @@ class FakeDisplay {
     const uint64_t one = 1;
     [[maybe_unused]] const auto written = write(event_.get(), &one, sizeof one);
   }
-  proto::Result<std::unique_ptr<Desktop>> open();
+  proto::Result<std::unique_ptr<daemon::Desktop>> open();
 
   std::atomic<int> opens{0};
   std::atomic<int> open_now{0};
@@ -57,7 +58,7 @@ class FakeDisplay {
   std::string lost_;
 };
 
-class FakeDesktop final : public Desktop {
+class FakeDesktop final : public daemon::Desktop {
  public:
   explicit FakeDesktop(FakeDisplay& display) : display_(display) { ++display_.open_now; }
   ~FakeDesktop() override { --display_.open_now; }
@@ -92,13 +93,13 @@ class FakeDesktop final : public Desktop {
   bool interrupted_ = false;
 };
 
-inline proto::Result<std::unique_ptr<Desktop>> FakeDisplay::open() {
+inline proto::Result<std::unique_ptr<daemon::Desktop>> FakeDisplay::open() {
   ++opens;
   {
     std::lock_guard lock(mutex_);
     differs_ = true;
   }
-  return std::unique_ptr<Desktop>(std::make_unique<FakeDesktop>(*this));
+  return std::unique_ptr<daemon::Desktop>(std::make_unique<FakeDesktop>(*this));
 }
 
-}  // namespace framering::daemon::testing
+}  // namespace framering::testing
