@@ -53,6 +53,10 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
   void add(X11Listener& listener);
   void remove(X11Listener& listener);  // it hears nothing once this has returned
 
+  // For X11WindowEvents.
+  void select(xcb_window_t window, uint32_t mask);
+  void deselect(xcb_window_t window, uint32_t mask);
+
   // What changes on the root window; made for its first user, gone with the last.
   std::shared_ptr<X11RootDamage> root_damage();
   X11Screen screen() const;
@@ -81,6 +85,8 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
   // Whether the listening thread gets up for what the server sends.
   void listen_to_server(bool wanted);
   void dispatch(const xcb_generic_event_t& event);
+  void change_mask(xcb_window_t window, uint32_t before);  // locked
+  uint32_t wanted_of(xcb_window_t window) const;           // locked
   void note_screen(uint16_t width, uint16_t height);
   void wake_listeners();  // with listening_ held
 
@@ -99,6 +105,7 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
   std::weak_ptr<X11RootDamage> root_damage_;
   std::atomic<bool> blanked_{false};
   std::atomic<int> redirected_{0};
+  std::multimap<xcb_window_t, uint32_t> wanted_events_;
 
   std::thread thread_;
 };

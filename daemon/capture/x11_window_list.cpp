@@ -16,35 +16,13 @@ using proto::Result;
 
 namespace {
 
-constexpr size_t kMaxText = 256;
-constexpr size_t kShown = 8;  // in an error
+constexpr size_t kMaxText = proto::kMaxWindowText;
+constexpr size_t kMaxListBytes = 4 * 4096;  // far more windows than are told of, of which the last are on top
+constexpr size_t kShown = 8;                // in an error
 constexpr uint32_t kAllWorkspaces = 0xffffffff;
 constexpr uint32_t kIconicState = 3;
 
 using Property = XcbPtr<xcb_get_property_reply_t>;
-
-struct Atoms {
-  xcb_atom_t client_list, active_window, net_name, net_pid, net_desktop, net_state, hidden, wm_state;
-};
-
-Result<Atoms> intern_atoms(const X11Caller& caller) {
-  constexpr const char* kNames[] = {
-      "_NET_CLIENT_LIST", "_NET_ACTIVE_WINDOW", "_NET_WM_NAME",         "_NET_WM_PID",
-      "_NET_WM_DESKTOP",  "_NET_WM_STATE",      "_NET_WM_STATE_HIDDEN", "WM_STATE"};
-  Atoms atoms{};
-  xcb_atom_t* const to[] = {&atoms.client_list, &atoms.active_window, &atoms.net_name, &atoms.net_pid,
-                            &atoms.net_desktop, &atoms.net_state,     &atoms.hidden,   &atoms.wm_state};
-  xcb_intern_atom_cookie_t cookies[std::size(kNames)];
-  for (size_t i = 0; i < std::size(kNames); ++i) {
-    cookies[i] = xcb_intern_atom(caller.xcb(), 0, static_cast<uint16_t>(std::strlen(kNames[i])), kNames[i]);
-  }
-  for (size_t i = 0; i < std::size(kNames); ++i) {
-    const auto reply = caller.reply<xcb_intern_atom_reply_t>(cookies[i]);
-    if (!reply) return reply.error();
-    *to[i] = (*reply)->atom;
-  }
-  return atoms;
-}
 
 xcb_get_property_cookie_t ask(const X11Caller& caller, xcb_window_t window, xcb_atom_t property,
                               size_t bytes) {
@@ -73,7 +51,7 @@ struct Asked {
   xcb_get_property_cookie_t net_name, name, names, pid, desktop, net_state, wm_state;
 };
 
-Asked ask_all(const X11Caller& caller, const Atoms& atoms, xcb_window_t id) {
+Asked ask_all(const X11Caller& caller, const X11WindowAtoms& atoms, xcb_window_t id) {
   xcb_connection_t* xcb = caller.xcb();
   return {id,
           xcb_get_window_attributes(xcb, id),
@@ -90,7 +68,8 @@ Asked ask_all(const X11Caller& caller, const Atoms& atoms, xcb_window_t id) {
 
 // Nothing for a window that died meanwhile, or that has no picture. All replies are taken in, whatever they
 // say.
-std::optional<X11WindowInfo> info_of(const X11Caller& caller, const Atoms& atoms, const Asked& asked) {
+std::optional<X11WindowInfo> info_of(const X11Caller& caller, const X11WindowAtoms& atoms,
+                                     const Asked& asked) {
   const auto property = [&](xcb_get_property_cookie_t cookie) {
     auto reply = caller.reply<xcb_get_property_reply_t>(cookie);
     return reply ? *std::move(reply) : Property();
@@ -125,21 +104,6 @@ std::optional<X11WindowInfo> info_of(const X11Caller& caller, const Atoms& atoms
   return info;
 }
 
-Result<std::vector<xcb_window_t>> window_ids(const X11Caller& caller, const Atoms& atoms) {
-  const xcb_window_t root = caller.connection().root();
-  const auto listed = caller.reply<xcb_get_property_reply_t>(
-      ask(caller, root, atoms.client_list, size_t{4} * proto::kMaxListedWindows));
-  if (!listed) return listed.error();
-  std::vector<xcb_window_t> ids = words_of(*listed);
-  if (!ids.empty()) return ids;
-  const auto tree = caller.reply<xcb_query_tree_reply_t>(xcb_query_tree(caller.xcb(), root));
-  if (!tree) return tree.error();
-  const xcb_window_t* children = xcb_query_tree_children(tree->get());
-  ids.assign(children, children + xcb_query_tree_children_length(tree->get()));
-  if (ids.size() > proto::kMaxListedWindows) ids.resize(proto::kMaxListedWindows);
-  return ids;
-}
-
 std::string list_of(const std::vector<X11WindowInfo>& windows) {
   std::string list;
   for (size_t i = 0; i < std::min(windows.size(), kShown); ++i) {
@@ -162,11 +126,30 @@ std::string x11_window_text(xcb_window_t id) {
   return {text, std::to_chars(text + 2, text + sizeof text, id, 16).ptr};
 }
 
-Result<std::optional<xcb_window_t>> x11_active_window(const X11Caller& caller) {
-  const auto atoms = intern_atoms(caller);
-  if (!atoms) return atoms.error();
+Result<X11WindowAtoms> x11_window_atoms(const X11Caller& caller) {
+  constexpr const char* kNames[] = {
+      "_NET_CLIENT_LIST", "_NET_CLIENT_LIST_STACKING", "_NET_ACTIVE_WINDOW", "_NET_WM_NAME",
+      "_NET_WM_PID",      "_NET_WM_DESKTOP",           "_NET_WM_STATE",      "_NET_WM_STATE_HIDDEN",
+      "WM_STATE"};
+  X11WindowAtoms atoms{};
+  xcb_atom_t* const to[] = {&atoms.client_list, &atoms.stacking, &atoms.active_window,
+                            &atoms.net_name,    &atoms.net_pid,  &atoms.net_desktop,
+                            &atoms.net_state,   &atoms.hidden,   &atoms.wm_state};
+  xcb_intern_atom_cookie_t cookies[std::size(kNames)];
+  for (size_t i = 0; i < std::size(kNames); ++i) {
+    cookies[i] = xcb_intern_atom(caller.xcb(), 0, static_cast<uint16_t>(std::strlen(kNames[i])), kNames[i]);
+  }
+  for (size_t i = 0; i < std::size(kNames); ++i) {
+    const auto reply = caller.reply<xcb_intern_atom_reply_t>(cookies[i]);
+    if (!reply) return reply.error();
+    *to[i] = (*reply)->atom;
+  }
+  return atoms;
+}
+
+Result<std::optional<xcb_window_t>> x11_active_window(const X11Caller& caller, const X11WindowAtoms& atoms) {
   const xcb_window_t root = caller.connection().root();
-  const auto told = caller.reply<xcb_get_property_reply_t>(ask(caller, root, atoms->active_window, 4));
+  const auto told = caller.reply<xcb_get_property_reply_t>(ask(caller, root, atoms.active_window, 4));
   if (!told) return told.error();
   if (const auto words = words_of(*told); !words.empty() && words[0] != XCB_NONE)
     return std::optional(words[0]);
@@ -184,18 +167,37 @@ Result<std::optional<xcb_window_t>> x11_active_window(const X11Caller& caller) {
   return std::optional<xcb_window_t>();
 }
 
-Result<std::vector<X11WindowInfo>> x11_windows(const X11Caller& caller) {
-  const auto atoms = intern_atoms(caller);
-  if (!atoms) return atoms.error();
-  const auto ids = window_ids(caller, *atoms);
-  if (!ids) return ids.error();
-  const auto active = x11_active_window(caller);
+// Both lists and the tree are in the order from below to above, or in that of their mapping.
+Result<std::vector<xcb_window_t>> x11_window_ids(const X11Caller& caller, const X11WindowAtoms& atoms) {
+  const xcb_window_t root = caller.connection().root();
+  const auto stacking_cookie = ask(caller, root, atoms.stacking, kMaxListBytes);
+  const auto listed_cookie = ask(caller, root, atoms.client_list, kMaxListBytes);
+  const auto stacking = caller.reply<xcb_get_property_reply_t>(stacking_cookie);
+  const auto listed = caller.reply<xcb_get_property_reply_t>(listed_cookie);
+  if (!stacking) return stacking.error();
+  if (!listed) return listed.error();
+  std::vector<xcb_window_t> ids = words_of(*stacking);
+  if (ids.empty()) ids = words_of(*listed);
+  if (ids.empty()) {
+    const auto tree = caller.reply<xcb_query_tree_reply_t>(xcb_query_tree(caller.xcb(), root));
+    if (!tree) return tree.error();
+    const xcb_window_t* children = xcb_query_tree_children(tree->get());
+    ids.assign(children, children + xcb_query_tree_children_length(tree->get()));
+  }
+  std::ranges::reverse(ids);
+  if (ids.size() > proto::kMaxListedWindows) ids.resize(proto::kMaxListedWindows);
+  return ids;
+}
+
+Result<std::vector<X11WindowInfo>> x11_window_infos(const X11Caller& caller, const X11WindowAtoms& atoms,
+                                                    const std::vector<xcb_window_t>& ids) {
+  const auto active = x11_active_window(caller, atoms);
   if (!active) return active.error();
   std::vector<Asked> asked;
-  for (const xcb_window_t id : *ids) asked.push_back(ask_all(caller, *atoms, id));
+  for (const xcb_window_t id : ids) asked.push_back(ask_all(caller, atoms, id));
   std::vector<X11WindowInfo> windows;
   for (const Asked& each : asked) {
-    auto info = info_of(caller, *atoms, each);
+    auto info = info_of(caller, atoms, each);
     if (!info) continue;
     info->active = *active == info->id;
     windows.push_back(*std::move(info));
@@ -205,7 +207,11 @@ Result<std::vector<X11WindowInfo>> x11_windows(const X11Caller& caller) {
 }
 
 Result<X11WindowInfo> find_x11_window(const X11Caller& caller, const X11WindowName& name) {
-  auto windows = x11_windows(caller);
+  const auto atoms = x11_window_atoms(caller);
+  if (!atoms) return atoms.error();
+  const auto ids = x11_window_ids(caller, *atoms);
+  if (!ids) return ids.error();
+  const auto windows = x11_window_infos(caller, *atoms, *ids);
   if (!windows) return windows.error();
   std::vector<X11WindowInfo> matching;
   for (const X11WindowInfo& window : *windows) {
@@ -227,8 +233,6 @@ Result<X11WindowInfo> find_x11_window(const X11Caller& caller, const X11WindowNa
   }
   if (const auto* id = std::get_if<WindowId>(&name)) {
     // One that no window manager lists, such as a part of another.
-    const auto atoms = intern_atoms(caller);
-    if (!atoms) return atoms.error();
     if (const auto info = info_of(caller, *atoms, ask_all(caller, *atoms, id->id))) return *info;
   }
   return Error{ErrorCode::kNotFound, "no window has " + text_of(name),

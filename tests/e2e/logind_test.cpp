@@ -116,8 +116,9 @@ TEST_F(LogindTest, ASessionThatWasLockedWhenTheDaemonStartedIsHiddenToo) {
   Stream stream = connection.open();
   ASSERT_TRUE(becomes(stream, {.locked = true}));
   paint(kBehindTheLock);
-  if (const auto frame = stream.latest(200ms))
+  if (const auto frame = stream.latest(200ms)) {
     EXPECT_EQ(pixel_of(*frame), kBefore) << "from before it was told";
+  }
 }
 
 TEST_F(LogindTest, WhenTheSessionEndsTheStreamGoesOnInNewMemoryAndShowsNothingUntilTheNextOne) {
