@@ -42,8 +42,11 @@ class X11Window final : public X11View {
     bool renewed = false;  // it has another picture
     bool moved = true;     // since it was last asked where it is
     bool hidden = false;
+    bool top_hidden = false;  // the window that it is in
     bool destroyed = false;
     bool focus = false;  // another window may have it
+
+    bool is_shown() const { return !hidden && !top_hidden && !destroyed; }
   };
 
   xcb_window_t window() const override { return picture_->id(); }
@@ -62,6 +65,7 @@ class X11Window final : public X11View {
 
   mutable std::mutex mutex_;  // guards what follows
   xcb_window_t window_ = XCB_NONE;
+  xcb_window_t top_ = XCB_NONE;  // the child of the root that it is in
   xcb_damage_damage_t damage_ = XCB_NONE;
   X11Area shown_;  // its newest size
   Heard heard_;
@@ -81,17 +85,30 @@ void X11Window::heard(uint8_t type, const xcb_generic_event_t& event) {
     if (configured.window == window_) {
       // Its coordinates are those of its parent, or of the root where the window manager tells it of a move.
       note(heard_.moved);
-      if (now != std::exchange(shown_, now) && !heard_.hidden) note(heard_.renewed);
+      if (now != std::exchange(shown_, now) && heard_.is_shown()) note(heard_.renewed);
     }
-  } else if (type == XCB_REPARENT_NOTIFY) {
-    if (reinterpret_cast<const xcb_reparent_notify_event_t&>(event).window == window_) note(heard_.moved);
   } else if (type == XCB_MAP_NOTIFY) {
-    if (reinterpret_cast<const xcb_map_notify_event_t&>(event).window == window_) {
+    const auto& mapped = reinterpret_cast<const xcb_map_notify_event_t&>(event);
+    if (mapped.window == window_) {
       heard_.hidden = false;
+      note(heard_.renewed);
+    } else if (mapped.window == top_) {
+      heard_.top_hidden = false;
       note(heard_.renewed);
     }
   } else if (type == XCB_UNMAP_NOTIFY) {
-    if (reinterpret_cast<const xcb_unmap_notify_event_t&>(event).window == window_) note(heard_.hidden);
+    const auto& unmapped = reinterpret_cast<const xcb_unmap_notify_event_t&>(event);
+    if (unmapped.window == window_) {
+      note(heard_.hidden);
+    } else if (unmapped.window == top_) {
+      note(heard_.top_hidden);
+    }
+  } else if (type == XCB_REPARENT_NOTIFY) {
+    if (reinterpret_cast<const xcb_reparent_notify_event_t&>(event).window == window_) {
+      heard_.top_hidden = false;  // where it is now, it is hidden or shown with its new parents
+      note(heard_.moved);
+      note(heard_.renewed);
+    }
   } else if (type == XCB_DESTROY_NOTIFY) {
     if (reinterpret_cast<const xcb_destroy_notify_event_t&>(event).window == window_) note(heard_.destroyed);
   } else if (type == XCB_PROPERTY_NOTIFY) {
@@ -111,7 +128,7 @@ Error X11Window::closed() const {
 
 bool X11Window::is_shown() const {
   std::lock_guard lock(mutex_);
-  return !heard_.hidden && !heard_.destroyed;
+  return heard_.is_shown();
 }
 
 Status X11Window::attach() {
@@ -131,6 +148,7 @@ Status X11Window::attach() {
   if (!renewed) return renewed;
   std::lock_guard lock(mutex_);
   shown_ = picture_->outer();
+  top_ = picture_->top();
   return Ok{};
 }
 
@@ -147,6 +165,7 @@ Status X11Window::follow_focus() {
     picture_ = std::move(before);
     std::lock_guard lock(mutex_);
     window_ = picture_->id();
+    top_ = picture_->top();
     damage_ = picture_->damage().id();
     return caller_.has_ended() ? attached : Ok{};
   }
@@ -171,6 +190,8 @@ Result<Geometry> X11Window::geometry() {
     // Hidden or closed meanwhile: its events tell.
     if (auto renewed = picture_->renew(); !renewed && caller_.has_ended()) return caller_.ended();
     set_picture(picture_->pixmap(), picture_->damage());
+    std::lock_guard lock(mutex_);
+    top_ = picture_->top();
   }
   const X11Area area = picture_->inner();
   geometry_ = {area.width, area.height, picture_->format()};
@@ -199,7 +220,7 @@ Result<SourceEvents> X11Window::news() {
   return SourceEvents{.changed = std::exchange(heard_.drawn, false),
                       .geometry = heard_.renewed || heard_.focus,
                       .moved = heard_.moved,
-                      .stale = heard_.hidden || heard_.destroyed};
+                      .stale = !heard_.is_shown()};
 }
 
 // A round trip: damage of the window itself comes before the reply.

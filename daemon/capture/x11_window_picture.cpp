@@ -71,7 +71,17 @@ X11WindowPicture::~X11WindowPicture() {
   caller_.hub().count_redirected(-1);
 }
 
+void X11WindowPicture::find_top() {
+  top_ = window_;
+  for (;;) {
+    const auto tree = caller_.reply<xcb_query_tree_reply_t>(xcb_query_tree(caller_.xcb(), top_));
+    if (!tree || (*tree)->parent == XCB_NONE || (*tree)->parent == (*tree)->root) return;
+    top_ = (*tree)->parent;
+  }
+}
+
 Status X11WindowPicture::renew() {
+  find_top();
   xcb_connection_t* xcb = caller_.xcb();
   const xcb_pixmap_t pixmap = xcb_generate_id(xcb);
   const auto named = xcb_composite_name_window_pixmap_checked(xcb, window_, pixmap);

@@ -31,6 +31,8 @@ class X11WindowPicture {
   proto::Status renew();
 
   xcb_window_t id() const { return window_; }
+  // The child of the root that it is, or is in: a window manager may hide that alone.
+  xcb_window_t top() const { return top_; }
   const std::string& text() const { return text_; }  // for errors: id and title
   xcb_pixmap_t pixmap() const { return pixmap_; }
   X11Area outer() const { return outer_; }  // all of the pixmap
@@ -43,9 +45,12 @@ class X11WindowPicture {
   X11WindowPicture(const X11Caller& caller, xcb_window_t window, X11WindowEvents events, std::string text,
                    proto::PixelFormat format, uint8_t depth);
 
+  void find_top();
+
   const X11Caller& caller_;
   const xcb_window_t window_;
   const X11WindowEvents events_;
+  xcb_window_t top_ = XCB_NONE;
   const std::string text_;
   const proto::PixelFormat format_;
   const uint8_t depth_;

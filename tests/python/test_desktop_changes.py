@@ -8,6 +8,7 @@ import random
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import framering
@@ -181,3 +182,84 @@ def test_a_nested_server_that_is_started_anew_is_captured_anew(start_daemon: Cal
                 reopen(stream)
                 assert assert_shows(stream, x).shape[:2] == shape
         stream.close()
+
+
+def test_a_rotated_desktop_is_followed(start_daemon: Callable[..., Any]) -> None:
+    with (
+        desktop("800x600x24", "#000000") as outer,
+        nested_server(outer, "", "400x300") as display,
+        session(display) as s,
+    ):
+        s.start("xterm", "-geometry", "30x10+20+20", "-e", "sh", "-c", "seq 1 200; exec sleep 1000")
+        s.window("--class", "xterm")
+        socket = start_daemon("--source", "screen", "--display", display).socket
+        with framering.open(socket=socket) as stream:
+            assert_shows(stream, s.x)
+            for rotation, shape in (("left", (400, 300)), ("inverted", (300, 400)), ("right", (400, 300))):
+                xrandr(display, "-o", rotation)
+                paint(display, "#335577")
+                assert assert_shows(stream, s.x).shape[:2] == shape
+
+
+XORG = """
+Section "Device"
+  Identifier "device"
+  Driver "dummy"
+EndSection
+Section "Screen"
+  Identifier "screen"
+  Device "device"
+  SubSection "Display"
+    Depth 24
+    Modes "1024x768"
+  EndSubSection
+EndSection
+Section "ServerFlags"
+  Option "AutoAddDevices" "false"
+  Option "AutoAddGPU" "false"
+EndSection
+"""
+
+
+@contextlib.contextmanager
+def xorg(folder: Path) -> Iterator[str]:
+    """An Xorg with the dummy driver. Skips where it does not start: it wants root, or a console."""
+    config = folder / "xorg.conf"
+    config.write_text(XORG)
+    read, write = os.pipe()
+    command = ["Xorg", "-displayfd", str(write), "-config", str(config), "-logfile", str(folder / "log")]
+    command += ["-noreset", "-nolisten", "tcp", "-novtswitch", "-sharevts"]
+    try:
+        server = subprocess.Popen(
+            command, pass_fds=[write], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+    except FileNotFoundError:
+        pytest.skip("there is no Xorg")
+    try:
+        os.close(write)
+        with os.fdopen(read) as pipe:
+            number = pipe.readline().strip()
+        if not number:
+            pytest.skip("Xorg does not start here")
+        yield ":" + number
+    finally:
+        server.terminate()
+        server.wait(LIMIT_S)
+
+
+def test_an_xorg_server_is_captured_through_its_mode_switches(
+    start_daemon: Callable[..., Any], tmp_path: Path
+) -> None:
+    with xorg(tmp_path) as display, session(display) as s:
+        s.start("xterm", "-geometry", "30x10+20+20", "-e", "sh", "-c", "seq 1 200; exec sleep 1000")
+        s.window("--class", "xterm")
+        socket = start_daemon("--source", "screen", "--display", display).socket
+        with framering.open(socket=socket) as stream:
+            assert assert_shows(stream, s.x).shape == (768, 1024, 4)
+            for width, height in ((640, 480), (800, 600), (1024, 768)):
+                epoch = stream.epoch
+                xrandr(display, "--output", "DUMMY0", "--mode", f"{width}x{height}")
+                with frames_of_epoch_after(stream, epoch) as frame:
+                    assert (frame.width, frame.height) == (width, height)
+                paint(display, f"#{width:06x}")
+                assert_shows(stream, s.x)

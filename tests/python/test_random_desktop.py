@@ -16,6 +16,7 @@ from typing import Any
 
 import framering
 import numpy as np
+import pytest
 from programs_x11 import read_to_end
 from screens import desktop
 from test_desktop_changes import add_mode, xrandr
@@ -175,6 +176,7 @@ def wait_until_equal(look: Callable[[], Any], expected: Any) -> None:
     assert now == expected
 
 
+@pytest.mark.timeout(120 + 2 * OPERATIONS)
 def test_whatever_happens_every_stream_shows_the_truth_and_nothing_is_left(
     start_daemon: Callable[..., Any],
 ) -> None:

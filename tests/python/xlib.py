@@ -159,9 +159,10 @@ class Xlib:
             pixels[top:bottom, left:right] = np.minimum(composed, 255)
         return pixels
 
-    def create(self, x: int, y: int, width: int, height: int, color: int) -> int:
-        """A window that is not shown yet."""
-        window = _xlib.XCreateSimpleWindow(self._display, self.root, x, y, width, height, 0, 0, color)
+    def create(self, x: int, y: int, width: int, height: int, color: int, parent: int | None = None) -> int:
+        """A window that is not shown yet, on the root by default."""
+        parent = self.root if parent is None else parent
+        window = _xlib.XCreateSimpleWindow(self._display, parent, x, y, width, height, 0, 0, color)
         assert window
         return int(window)
 
