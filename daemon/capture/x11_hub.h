@@ -73,13 +73,17 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
  private:
   explicit X11Hub(std::unique_ptr<X11Connection> connection);
   static proto::Result<std::shared_ptr<X11Hub>> start(std::unique_ptr<X11Connection> connection);
+  proto::Status make_descriptors();
   void listen();
+  // Whether the listening thread gets up for what the server sends.
+  void listen_to_server(bool wanted);
   void dispatch(const xcb_generic_event_t& event);
   void note_screen(uint16_t width, uint16_t height);
   void wake_listeners();  // with listening_ held
 
   const std::unique_ptr<X11Connection> connection_;
   proto::UniqueFd stop_event_;
+  proto::UniqueFd listened_;  // an epoll instance: the connection and stop_event_
 
   std::mutex reading_;    // held by the waiting thread that polls the socket
   std::mutex listening_;  // held while events are taken and told
