@@ -30,8 +30,9 @@ EpochLoop::EpochLoop(Stream& stream, Source& source, Epoch& epoch, const std::at
 Ending EpochLoop::run() {
   while (!stopping_) {
     stream_.drain_wake_fd();
-    tell_desktop_state();
-    if (stream_.take_renewal()) return {Ending::Kind::kGeometry, epoch_.geometry};
+    const bool renewed = stream_.take_renewal();
+    tell_desktop_state();  // also what was set before the renewal: readers of this epoch look at this page
+    if (renewed) return {Ending::Kind::kGeometry, epoch_.geometry};
     const bool hidden = stream_.is_hidden();
     if (hidden) ring_.retract();
     if (hidden || stream_.pause_if_unused(epoch_)) {

@@ -33,7 +33,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr const char* kMoving = "test:320x240@120";
 constexpr size_t kClients = 32;
-constexpr int kFewKills = 10;
+constexpr int kFewKills = 5;
 
 // What a client tells of itself; in memory that it shares with the test.
 struct Told {

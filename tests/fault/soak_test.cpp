@@ -72,6 +72,7 @@ TEST(SoakTest, ChurningClientsChangeNothingForWhoStaysAndLeaveNothingBehind) {
   DaemonProcess daemon({"--source", kMoving, "--slots", "16", "--lease-ms", "500", "--linger-ms", "100"},
                        "[quota]\nconnects_per_second = 100000\n");
   std::mt19937 random(random_seed());
+  std::fflush(stdout);  // or each client prints it once more
   Connection connection = Connection::connect(daemon.socket());
   Stream bystander = connection.open({.source = kMoving});
   std::vector<std::optional<Child>> clients(kClients);
