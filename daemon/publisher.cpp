@@ -19,6 +19,12 @@ constexpr size_t kMostLooks = 8;
 // Where cores are few, a thread that watches takes one from who draws or reads.
 constexpr unsigned kWatchingCores = 4;
 
+// Whether what this reader asked for was confirmed between these moments.
+bool is_answer(const Reader& reader, uint64_t after_ns, uint64_t until_ns) {
+  const uint64_t asked_ns = reader.asked_ns.load();
+  return asked_ns > after_ns && asked_ns <= until_ns;
+}
+
 }  // namespace
 
 Publisher::Publisher(const ReaderTable& readers)
@@ -50,12 +56,13 @@ void Publisher::notify() {
 
 void Publisher::notify_confirmed(uint64_t until_ns) {
   confirmed_ns_.store(until_ns);
-  wake_thread();
+  const uint64_t told_ns = std::exchange(told_ns_, until_ns);
+  wake_one([=](const Reader& reader) { return is_answer(reader, told_ns, until_ns); });
 }
 
 void Publisher::notify_cursor() {
   cursor_changes_.fetch_add(1, std::memory_order_seq_cst);
-  wake_thread();
+  wake_one([](const Reader& reader) { return reader.options().cursor; });
 }
 
 void Publisher::wake_thread() {
@@ -85,6 +92,23 @@ std::shared_ptr<Reader> Publisher::claim_first() {
     if (reader->claim_sleeper()) return reader;
   }
   return nullptr;
+}
+
+template <class Concerns>
+void Publisher::wake_one(Concerns&& concerns) {
+  const auto readers = readers_.snapshot();
+  const size_t looks = std::min(readers->size(), kMostLooks);
+  const size_t start = next_++;
+  std::shared_ptr<Reader> first;
+  bool may_be_more = readers->size() > looks;
+  for (size_t i = 0; i < looks; ++i) {
+    const auto& reader = (*readers)[(start + i) % readers->size()].reader;
+    if (!concerns(*reader)) continue;
+    if (!first && reader->claim_sleeper()) first = reader;
+    may_be_more |= reader->waits();
+  }
+  if (may_be_more) wake_thread();
+  if (first) first->wake();
 }
 
 template <class Concerns>
@@ -120,8 +144,7 @@ void Publisher::run() {
     // Besides, not instead: who was woken for the change may have come to wait for this since.
     if (moved || answered_ns != confirmed_ns) {
       wake_some([=](const Reader& reader) {
-        const uint64_t asked_ns = reader.asked_ns.load();
-        return (moved && reader.options().cursor) || (asked_ns > answered_ns && asked_ns <= confirmed_ns);
+        return (moved && reader.options().cursor) || is_answer(reader, answered_ns, confirmed_ns);
       });
     }
   }

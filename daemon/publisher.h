@@ -27,9 +27,9 @@ class Publisher {
   // changes may become one wake-up.
   void notify();
   // Pump thread. The newest frame was confirmed up to this moment: only who asked for one up to then is
-  // woken.
+  // woken, one of them at once.
   void notify_confirmed(uint64_t until_ns);
-  // Pump thread. The pointer moved or changed: only who follows it is woken.
+  // Pump thread. The pointer moved or changed: only who follows it is woken, one of them at once.
   void notify_cursor();
   // Pump thread. Wakes everybody once more and ends the thread; idempotent.
   void stop();
@@ -44,6 +44,9 @@ class Publisher {
   // One that sleeps, or null; it is then the caller's to wake.
   std::shared_ptr<Reader> claim_first();
   void wake_all(const Reader* but);
+  // One whom the predicate picks; the thread is there for others, if there may be any.
+  template <class Concerns>
+  void wake_one(Concerns&& concerns);
   // Whom the predicate picks.
   template <class Concerns>
   void wake_some(Concerns&& concerns);
@@ -56,7 +59,8 @@ class Publisher {
   // Pump thread.
   uint64_t expected_ns_ = 0;
   uint64_t lead_ns_ = UINT64_MAX;  // from the last expect() to its notify()
-  size_t next_ = 0;                // whom claim_first() asks first
+  size_t next_ = 0;                // who is asked first whether he sleeps
+  uint64_t told_ns_ = 0;           // up to when the last notify_confirmed() was
 
   size_t first_ = 0;  // whom the thread wakes first
 

@@ -47,6 +47,9 @@ class Reader {
   // end costs time.
   void signal_pipe();
 
+  // Any thread. Whether the client sleeps, or polls its pipe.
+  bool waits() const;
+
   // What the client claims to hold now; any thread.
   uint32_t leases_claimed() const;
 

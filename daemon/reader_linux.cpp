@@ -59,6 +59,12 @@ void Reader::signal_pipe() {
   wake_pipe_.ring();
 }
 
+bool Reader::waits() const {
+  const proto::LeasePage& lease = *page();
+  return lease.waiting.load(std::memory_order_seq_cst) != 0 ||
+         (wake_write_ && lease.armed.load(std::memory_order_seq_cst) != 0);
+}
+
 uint32_t Reader::leases_claimed() const {
   return static_cast<uint32_t>(
       std::count_if(page()->leases, page()->leases + options_.max_leases,

@@ -73,7 +73,10 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
 
  private:
   explicit X11Hub(std::unique_ptr<X11Connection> connection);
+  proto::Status make_descriptors();
   void listen();
+  // Whether the listening thread gets up for what the server sends.
+  void listen_to_server(bool wanted);
   void dispatch(const xcb_generic_event_t& event);
   void change_mask(xcb_window_t window, uint32_t before);  // locked
   uint32_t wanted_of(xcb_window_t window) const;           // locked
@@ -81,6 +84,7 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
 
   const std::unique_ptr<X11Connection> connection_;
   proto::UniqueFd stop_event_;
+  proto::UniqueFd listened_;  // an epoll instance: the connection and stop_event_
 
   std::mutex reading_;    // held by the waiting thread that polls the socket
   std::mutex listening_;  // held while events are taken and told

@@ -1,4 +1,5 @@
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <xcb/randr.h>
@@ -18,6 +19,7 @@ namespace framering::daemon {
 
 using proto::ErrorCode;
 using proto::Result;
+using proto::Status;
 
 namespace {
 
@@ -34,10 +36,7 @@ Result<std::shared_ptr<X11Hub>> X11Hub::open(const std::string& display) {
   auto connection = X11Connection::open(display);
   if (!connection) return connection.error();
   std::shared_ptr<X11Hub> hub(new X11Hub(*std::move(connection)));
-  hub->stop_event_ = proto::UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!hub->stop_event_) {
-    return proto::errno_error(ErrorCode::kOutOfMemory, "cannot create an eventfd", errno);
-  }
+  if (auto made = hub->make_descriptors(); !made) return made.error();
   xcb_connection_t* xcb = hub->connection_->xcb();
   // StructureNotify tells of every new size of the root, RandR of the monitors on it, PropertyChange of the
   // active window.
@@ -56,6 +55,18 @@ Result<std::shared_ptr<X11Hub>> X11Hub::open(const std::string& display) {
 }
 
 X11Hub::X11Hub(std::unique_ptr<X11Connection> connection) : connection_(std::move(connection)) {}
+
+Status X11Hub::make_descriptors() {
+  stop_event_ = proto::UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  listened_ = proto::UniqueFd(epoll_create1(EPOLL_CLOEXEC));
+  for (const int fd : {connection_->fd(), stop_event_.get()}) {
+    epoll_event event{EPOLLIN, {.fd = fd}};
+    if (epoll_ctl(listened_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+      return proto::errno_error(ErrorCode::kOutOfMemory, "cannot listen to an X server", errno);
+    }
+  }
+  return proto::Ok{};
+}
 
 X11Hub::~X11Hub() {
   if (!thread_.joinable()) return;
@@ -143,8 +154,11 @@ XcbPtr<void> X11Hub::wait(unsigned sequence, XcbPtr<xcb_generic_error_t>& error,
       const bool read_meanwhile = reads_ != seen;
       lock.unlock();
       pollfd fd{connection_->fd(), POLLIN, 0};
+      // What comes is to wake this thread alone.
+      listen_to_server(false);
       if (!read_meanwhile && !interrupted) poll(&fd, 1, kLookAgainMs);
       take_events();
+      listen_to_server(true);
     } else {
       lock.lock();
       changed_.wait_for(lock, std::chrono::milliseconds(kLookAgainMs),
@@ -206,12 +220,17 @@ void X11Hub::wait_until_settled(const std::atomic<bool>& interrupted) {
   }
 }
 
+void X11Hub::listen_to_server(bool wanted) {
+  epoll_event event{wanted ? EPOLLIN : 0u, {.fd = connection_->fd()}};
+  [[maybe_unused]] const int modified = epoll_ctl(listened_.get(), EPOLL_CTL_MOD, connection_->fd(), &event);
+}
+
 void X11Hub::listen() {
   name_this_thread("x11-events");
-  pollfd fds[] = {{connection_->fd(), POLLIN, 0}, {stop_event_.get(), POLLIN, 0}};
   while (!connection_->lost()) {
-    if (poll(fds, 2, -1) < 0 && errno != EINTR) break;
-    if (fds[1].revents != 0) return;
+    epoll_event event{};
+    if (epoll_wait(listened_.get(), &event, 1, -1) < 0 && errno != EINTR) break;
+    if (event.data.fd == stop_event_.get()) return;
     // A thread that waits for a reply takes in what came with it.
     std::lock_guard reading(reading_);
     take_events();

@@ -68,8 +68,8 @@ Result<std::vector<X11Monitor>> x11_monitors(const X11Caller& caller) {
     monitor.name = proto::as_text({xcb_get_atom_name_name(name->get()), length}, proto::kMaxMonitorName);
     monitors.push_back(std::move(monitor));
   }
-  std::ranges::stable_sort(monitors, [](const X11Monitor& a, const X11Monitor& b) {
-    return std::tuple(!a.primary, a.area.x, a.area.y) < std::tuple(!b.primary, b.area.x, b.area.y);
+  std::ranges::sort(monitors, [](const X11Monitor& a, const X11Monitor& b) {
+    return std::tie(b.primary, a.area.x, a.area.y, a.name) < std::tie(a.primary, b.area.x, b.area.y, b.name);
   });
   return monitors;
 }

@@ -96,7 +96,7 @@ Status X11PixmapCopier::copy(size_t surface, bool everything, Damage& changed) {
   const auto copied = xcb_copy_area_checked(xcb, picture_.drawable, target.pixmap, gc_, picture_.x,
                                             picture_.y, 0, 0, area.width, area.height);
   xcb_xfixes_set_region(xcb, target.missing, 0, nullptr);
-  const Status fetched = damage_->fetch(area, changed);
+  Status fetched = damage_->fetch(area, changed);
   if (const Status done = caller_.checked(copied); !done) return done;
   if (!fetched) return fetched;
   if (everything) changed.set_full({area.width, area.height});

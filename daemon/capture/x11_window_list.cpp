@@ -17,8 +17,8 @@ using proto::Result;
 namespace {
 
 constexpr size_t kMaxText = proto::kMaxWindowText;
-constexpr size_t kMaxListBytes = 4 * 4096;  // far more windows than are told of, of which the last are on top
-constexpr size_t kShown = 8;                // in an error
+constexpr size_t kMaxListBytes = size_t{4} * 4096;  // far more windows than are told of
+constexpr size_t kShown = 8;                        // in an error
 constexpr uint32_t kAllWorkspaces = 0xffffffff;
 constexpr uint32_t kIconicState = 3;
 

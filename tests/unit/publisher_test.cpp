@@ -140,6 +140,47 @@ TEST_F(PublisherTest, AConfirmationWakesOnlyWhoAskedForIt) {
   EXPECT_TRUE(soon([&] { return indifferent.wake_word.load() == 1 && early.wake_word.load() == 2; }));
 }
 
+TEST_F(PublisherTest, OneWhomAConfirmationOrThePointerConcernsIsWokenBeforeThePumpGoesOn) {
+  proto::LeasePage& indifferent = add_reader();
+  add_reader(1, /*cursor=*/true);
+  proto::LeasePage& concerned = add_reader(0, /*cursor=*/true);
+  Reader& reader = *table_.snapshot()->back().reader;
+  for (uint64_t i = 1; i <= 20; ++i) {
+    reader.asked_ns = 10 * i;
+    for (proto::LeasePage* page : {&indifferent, &concerned}) page->waiting.store(1);
+    publisher_->notify_confirmed(10 * i);
+    ASSERT_EQ(concerned.waiting.load(), 0u);
+    concerned.waiting.store(1);
+    publisher_->notify_cursor();
+    ASSERT_EQ(concerned.waiting.load(), 0u);
+  }
+  EXPECT_EQ(concerned.wake_word.load(), 40u);
+  EXPECT_EQ(indifferent.wake_word.load(), 0u);
+}
+
+TEST_F(PublisherTest, AllWhomAConfirmationOrThePointerConcernsAreWoken) {
+  std::vector<proto::LeasePage*> pages;
+  for (int i = 0; i < 20; ++i) pages.push_back(&add_reader(7, /*cursor=*/true));
+  proto::LeasePage& polling = *pages.back();
+  for (proto::LeasePage* page : pages) page->waiting.store(1);
+  polling.armed.store(1);
+  publisher_->notify_confirmed(7);
+  for (proto::LeasePage* page : pages) ASSERT_TRUE(soon([&] { return page->waiting.load() == 0; }));
+  ASSERT_TRUE(soon([&] { return polling.armed.load() == 0; }));
+  for (proto::LeasePage* page : pages) page->waiting.store(1);
+  publisher_->notify_cursor();
+  for (proto::LeasePage* page : pages) ASSERT_TRUE(soon([&] { return page->waiting.load() == 0; }));
+}
+
+TEST_F(PublisherTest, WhoOnlyPollsIsToldOfAConfirmationToo) {
+  proto::LeasePage& sleeper = add_reader(5);
+  proto::LeasePage& polling = add_reader(5);
+  sleeper.waiting.store(1);
+  polling.armed.store(1);
+  publisher_->notify_confirmed(5);
+  EXPECT_TRUE(soon([&] { return sleeper.waiting.load() == 0 && polling.armed.load() == 0; }));
+}
+
 TEST_F(PublisherTest, APointersMotionWakesOnlyWhoFollowsIt) {
   proto::LeasePage& indifferent = add_reader();
   proto::LeasePage& follower = add_reader(0, /*cursor=*/true);
