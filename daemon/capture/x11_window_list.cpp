@@ -17,8 +17,8 @@ using proto::Result;
 namespace {
 
 constexpr size_t kMaxText = proto::kMaxWindowText;
-constexpr size_t kMaxListBytes = 4 * 4096;  // far more windows than are told of, of which the last are on top
-constexpr size_t kShown = 8;                // in an error
+constexpr size_t kMaxListBytes = size_t{4} * 4096;  // far more windows than are told of
+constexpr size_t kShown = 8;                        // in an error
 constexpr uint32_t kAllWorkspaces = 0xffffffff;
 constexpr uint32_t kIconicState = 3;
 
@@ -40,6 +40,31 @@ std::vector<uint32_t> words_of(const Property& property) {
   if (!property || property->format != 32) return {};
   const auto* words = static_cast<const uint32_t*>(xcb_get_property_value(property.get()));
   return {words, words + xcb_get_property_value_length(property.get()) / 4};
+}
+
+// WM_NAME is ISO 8859-1 (STRING, COMPOUND_TEXT), in which some segments may be UTF-8; many a program writes
+// UTF-8 all the same.
+std::string utf8_of(std::string_view bytes) {
+  constexpr std::string_view kUtf8Begins = "\x1b%G", kUtf8Ends = "\x1b%@";
+  if (proto::is_text(bytes)) return std::string(bytes);
+  std::string text;
+  bool is_utf8 = false;
+  while (!bytes.empty()) {
+    if (const std::string_view mark = is_utf8 ? kUtf8Ends : kUtf8Begins; bytes.starts_with(mark)) {
+      is_utf8 = !is_utf8;
+      bytes.remove_prefix(mark.size());
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(bytes[0]);
+    if (is_utf8 || byte < 0x80) {
+      text += bytes[0];
+    } else {
+      text += static_cast<char>(0xc0 | byte >> 6);
+      text += static_cast<char>(0x80 | (byte & 0x3f));
+    }
+    bytes.remove_prefix(1);
+  }
+  return text;
 }
 
 // All that is asked of one window, sent before the first reply is waited for.
@@ -83,7 +108,8 @@ std::optional<X11WindowInfo> info_of(const X11Caller& caller, const X11WindowAto
   if (!attributes || !geometry || !place || (*attributes)->_class == XCB_WINDOW_CLASS_INPUT_ONLY) return {};
   X11WindowInfo info;
   info.id = asked.id;
-  info.title = proto::as_text(bytes_of(net_name).empty() ? bytes_of(name) : bytes_of(net_name), kMaxText);
+  info.title = proto::as_text(
+      bytes_of(net_name).empty() ? utf8_of(bytes_of(name)) : std::string(bytes_of(net_name)), kMaxText);
   const std::string_view both = bytes_of(names);
   const size_t end = both.find('\0');
   info.instance = proto::as_text(both.substr(0, end), kMaxText);
@@ -127,14 +153,20 @@ std::string x11_window_text(xcb_window_t id) {
 }
 
 Result<X11WindowAtoms> x11_window_atoms(const X11Caller& caller) {
-  constexpr const char* kNames[] = {
-      "_NET_CLIENT_LIST", "_NET_CLIENT_LIST_STACKING", "_NET_ACTIVE_WINDOW", "_NET_WM_NAME",
-      "_NET_WM_PID",      "_NET_WM_DESKTOP",           "_NET_WM_STATE",      "_NET_WM_STATE_HIDDEN",
-      "WM_STATE"};
+  constexpr const char* kNames[] = {"_NET_SUPPORTING_WM_CHECK",
+                                    "_NET_CLIENT_LIST",
+                                    "_NET_CLIENT_LIST_STACKING",
+                                    "_NET_ACTIVE_WINDOW",
+                                    "_NET_WM_NAME",
+                                    "_NET_WM_PID",
+                                    "_NET_WM_DESKTOP",
+                                    "_NET_WM_STATE",
+                                    "_NET_WM_STATE_HIDDEN",
+                                    "WM_STATE"};
   X11WindowAtoms atoms{};
-  xcb_atom_t* const to[] = {&atoms.client_list, &atoms.stacking, &atoms.active_window,
-                            &atoms.net_name,    &atoms.net_pid,  &atoms.net_desktop,
-                            &atoms.net_state,   &atoms.hidden,   &atoms.wm_state};
+  xcb_atom_t* const to[] = {&atoms.manager,  &atoms.client_list, &atoms.stacking,    &atoms.active_window,
+                            &atoms.net_name, &atoms.net_pid,     &atoms.net_desktop, &atoms.net_state,
+                            &atoms.hidden,   &atoms.wm_state};
   xcb_intern_atom_cookie_t cookies[std::size(kNames)];
   for (size_t i = 0; i < std::size(kNames); ++i) {
     cookies[i] = xcb_intern_atom(caller.xcb(), 0, static_cast<uint16_t>(std::strlen(kNames[i])), kNames[i]);
@@ -167,6 +199,15 @@ Result<std::optional<xcb_window_t>> x11_active_window(const X11Caller& caller, c
   return std::optional<xcb_window_t>();
 }
 
+// It has a window of its own, which goes with it; the lists that it kept stay.
+bool has_window_manager(const X11Caller& caller, const X11WindowAtoms& atoms) {
+  const auto told =
+      caller.reply<xcb_get_property_reply_t>(ask(caller, caller.connection().root(), atoms.manager, 4));
+  if (!told || words_of(*told).empty()) return false;
+  return bool(caller.reply<xcb_get_window_attributes_reply_t>(
+      xcb_get_window_attributes(caller.xcb(), words_of(*told)[0])));
+}
+
 // Both lists and the tree are in the order from below to above, or in that of their mapping.
 Result<std::vector<xcb_window_t>> x11_window_ids(const X11Caller& caller, const X11WindowAtoms& atoms) {
   const xcb_window_t root = caller.connection().root();
@@ -178,7 +219,7 @@ Result<std::vector<xcb_window_t>> x11_window_ids(const X11Caller& caller, const 
   if (!listed) return listed.error();
   std::vector<xcb_window_t> ids = words_of(*stacking);
   if (ids.empty()) ids = words_of(*listed);
-  if (ids.empty()) {
+  if (ids.empty() && !has_window_manager(caller, atoms)) {
     const auto tree = caller.reply<xcb_query_tree_reply_t>(xcb_query_tree(caller.xcb(), root));
     if (!tree) return tree.error();
     const xcb_window_t* children = xcb_query_tree_children(tree->get());

@@ -31,13 +31,13 @@ struct X11WindowInfo {
 
 // The names of what window managers and windows tell by properties.
 struct X11WindowAtoms {
-  xcb_atom_t client_list, stacking, active_window, net_name, net_pid, net_desktop, net_state, hidden,
+  xcb_atom_t manager, client_list, stacking, active_window, net_name, net_pid, net_desktop, net_state, hidden,
       wm_state;
 };
 proto::Result<X11WindowAtoms> x11_window_atoms(const X11Caller& caller);
 
 // Those that the window manager lists, or, where none runs, the root's children: the topmost first, at most
-// kMaxListedWindows. Two round trips.
+// kMaxListedWindows. Four round trips at most.
 proto::Result<std::vector<xcb_window_t>> x11_window_ids(const X11Caller& caller, const X11WindowAtoms& atoms);
 // What these windows tell of themselves, without those that are gone or have no picture. One round trip.
 proto::Result<std::vector<X11WindowInfo>> x11_window_infos(const X11Caller& caller,

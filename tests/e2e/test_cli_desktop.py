@@ -46,7 +46,7 @@ class Screen:
         """A terminal, and its window's id as xdotool finds it."""
         words = ["xterm", "-T", title, "-e", "sleep", "600"]
         words[1:1] = options
-        child = self.processes.start("xterm", words, env={"DISPLAY": self.display})
+        child = self.processes.start("xterm", words, env={"DISPLAY": self.display, "LC_ALL": "C.UTF-8"})
         self.run("xdotool", "search", "--sync", "--onlyvisible", "--name", re.escape(title))
         found = self.run("xdotool", "search", "--onlyvisible", "--name", re.escape(title))
         return child, int(found.split()[-1])
@@ -65,13 +65,14 @@ def screen(processes: Processes, tmp_path: Path) -> Screen:
 
 
 def shell_geometry(screen: Screen, id: int) -> tuple[int, int, int, int]:
+    """As xwininfo tells it; its upper left corner is that of the border."""
     told = screen.run("xwininfo", "-id", str(id))
     found = (
         re.search(rf"{name}: +(-?\d+)", told)
-        for name in ("Absolute upper-left X", "Absolute upper-left Y", "Width", "Height")
+        for name in ("Absolute upper-left X", "Absolute upper-left Y", "Width", "Height", "Border width")
     )
-    x, y, width, height = (int(match[1]) for match in found if match)
-    return x, y, width, height
+    x, y, width, height, border = (int(match[1]) for match in found if match)
+    return x + border, y + border, width, height
 
 
 def test_a_window_is_told_as_x_programs_tell_it(screen: Screen) -> None:
@@ -147,6 +148,15 @@ def test_text_shows_a_table_of_each(screen: Screen) -> None:
     row = windows.splitlines()[1]
     assert row.startswith(f"window:{id:#x}  ")
     assert row.endswith("  XTerm  in a table")
+
+
+@pytest.mark.parametrize("title", ["Grüße £5", "Grüße ☃"])
+def test_a_title_without_a_utf8_property_is_read_by_its_own_rules(screen: Screen, title: str) -> None:
+    """STRING is ISO 8859-1; COMPOUND_TEXT holds other characters as segments of UTF-8."""
+    _, id = screen.xterm("to be renamed")
+    raw = b"".join(c.encode("latin-1") if c < "\u0100" else b"\x1b%G" + c.encode() + b"\x1b%@" for c in title)
+    set_title(screen, id, raw)
+    wait_until(lambda: screen.window(id)["title"] == title)
 
 
 def set_title(screen: Screen, id: int, title: bytes) -> None:
@@ -265,8 +275,8 @@ def test_list_on_a_terminal_shows_the_picture_anew_and_ends_with_q(screen: Scree
 
     try:
         read_until("monitor:screen")
-        screen.xterm("on the terminal")
-        read_until("on the terminal")
+        screen.xterm("titled")
+        read_until("titled")
         os.write(terminal, b"q")
         read_until("\x1b[?1049l")
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -292,11 +302,19 @@ def grabbed(screen: Screen, *arguments: str) -> Any:
 
 
 def test_grab_finds_a_window_by_a_part_of_its_title_or_class(screen: Screen) -> None:
-    _, id = screen.xterm("Inbox - Mail", "-bg", "#204060", "-class", "Mailer")
-    screen.xterm("notes", "-bg", "#406020")
-    expected = seen(screen, hex(id))
+    _, id = screen.xterm("Inbox - Mail", "-bg", "#204060", "-class", "Mailer", "-geometry", "20x5+10+10")
+    _, other = screen.xterm("notes", "-bg", "#406020", "-geometry", "20x5+400+300")
+    wait_until(lambda: bool(screen.window(other).get("active")))
+
+    def is_seen(*words: str) -> bool:
+        before, picture, after = seen(screen, hex(id)), grabbed(screen, *words), seen(screen, hex(id))
+        if (before != after).any():
+            return False  # it was still drawing
+        assert (picture == before).all(), words
+        return True
+
     for words in (["--window", "inbox"], ["--window", "MAILER"], ["--window", hex(id)], [f"window:{id:#x}"]):
-        assert (grabbed(screen, *words) == expected).all(), words
+        wait_until(lambda words=words: is_seen(*words))  # type: ignore[misc]
 
 
 def test_grab_names_a_monitor_or_a_region(screen: Screen) -> None:
@@ -333,7 +351,7 @@ def test_a_window_that_is_none_or_one_of_several_is_refused_with_those_there_are
         (["--region", "0,0,0x10"], 2, "size 0x10 is out of range"),
         (["--region", "0,0,10x0"], 2, "size 10x0 is out of range"),
         (["--region", "nowhere"], 2, "this is no place and size"),
-        (["--region", "800,0,10x10"], 3, "lies outside"),
+        (["--region", "800,0,10x10"], 3, "nothing of it is on the desktop"),
         (["--monitor", "7"], 1, "there is no monitor 7"),
         (["--monitor", "0"], 2, "monitors count from 1"),
         (["--window", "0x7777777"], 1, "no window has the id 0x7777777"),

@@ -49,9 +49,10 @@ def split(display: str, *monitors: str) -> None:
 
 
 @contextmanager
-def xterm(display: str, title: str, color: str) -> Iterator[int]:
+def xterm(display: str, title: str, color: str, place: str = "+0+0") -> Iterator[int]:
     """A terminal of this title, as which class it also goes, and color; the id of its window."""
-    words = ["xterm", "-display", display, "-T", title, "-class", title, "-bg", color, "-e", "sleep", "600"]
+    words = ["xterm", "-display", display, "-T", title, "-class", title, "-bg", color]
+    words += ["-bw", "0", "-geometry", f"20x5{place}", "-e", "sleep", "600"]
     child = subprocess.Popen(words)
     try:
         yield find_window(display, title)

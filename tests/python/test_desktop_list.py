@@ -31,11 +31,11 @@ def socket(display: str) -> Iterator[Path]:
 
 
 def place(display: str, window: int) -> tuple[int, int]:
-    """Of a window on the desktop, as xwininfo tells it."""
+    """Of a window on the desktop, as xwininfo tells it: within the border."""
     command = ["xwininfo", "-display", display, "-id", str(window)]
     told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
-    x, y = re.findall(r"Absolute upper-left [XY]: +(-?\d+)", told)
-    return int(x), int(y)
+    x, y, border = re.findall(r"(?:Absolute upper-left [XY]|Border width): +(-?\d+)", told)
+    return int(x) + int(border), int(y) + int(border)
 
 
 def test_monitors_and_windows_are_listed_and_open_by_their_source(display: str, socket: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_connection_tells_of_the_whole_desktop(display: str, socket: Path) -> 
         assert (told.window_count, told.monitors_withheld, told.windows_withheld) == (0, "", "")
         assert connection.monitors() == told.monitors
         assert pickle.loads(pickle.dumps(told)) == told
-    with pytest.raises(framering.Disconnected):
+    with pytest.raises(framering.Error, match="this connection was closed"):
         connection.desktop()
 
 

@@ -64,8 +64,8 @@ def test_a_window_is_chosen_by_id_title_or_class_and_seen_as_it_is(tmp_path: Pat
     with (
         desktop("400x300x24", "#102030") as other,
         frameringd("--source", "screen", "--display", other) as daemon,
-        xterm(other, "Notes", "#204060") as notes,
-        xterm(other, "Mail", "#602040"),
+        xterm(other, "Notes", "#204060", "+10+10") as notes,
+        xterm(other, "Mail", "#602040", "+10+150"),
     ):
         seen = tmp_path / "seen.png"
         command = ["import", "-display", other, "-window", hex(notes), seen]

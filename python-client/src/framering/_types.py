@@ -145,9 +145,9 @@ class MonitorInfo:
 
     ``name`` is RandR's, ``output`` that of its output, the primary one if it is among several. ``x``, ``y``,
     ``width`` and ``height`` are pixels of the desktop, ``order`` its place among all as the X server tells
-    them, from 0. ``refresh_hz``, ``width_mm`` and ``height_mm`` are 0 where they are not told; ``scale`` is how
-    large programs are asked to draw (Xft.dpi of the X resources / 96, else 1). ``make`` (three letters) and
-    ``model`` are what its EDID says, ``edid`` its base block: 128 bytes, or none.
+    them, from 0. ``refresh_hz``, ``width_mm`` and ``height_mm`` are 0 where they are not told; ``scale`` is
+    how large programs are asked to draw (Xft.dpi of the X resources / 96, else 1). ``make`` (three letters)
+    and ``model`` are what its EDID says, ``edid`` its base block: 128 bytes, or none.
     """
 
     name: str
