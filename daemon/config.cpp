@@ -243,9 +243,11 @@ Status set_metrics_port(Config& config, int64_t port) {
   return Ok{};
 }
 
-Status set_quota(uint32_t& limit, const std::string& name, int64_t value) {
-  const std::string whole_name = "quota." + name;
-  return set_integer(limit, {whole_name.c_str(), 1, 1'000'000}, value);
+proto::Result<uint64_t> check_quota(const QuotaKey& key, int64_t value) {
+  const auto limit = static_cast<uint64_t>(value);
+  if (value >= 1 && limit <= key.most) return limit;
+  return out_of_range("quota." + std::string(key.name), std::to_string(value),
+                      "1 to " + std::to_string(key.most));
 }
 
 proto::Result<std::variant<Config, PrintAndExit>> parse_config(int argc, const char* const* argv) {

@@ -78,6 +78,6 @@ proto::Status set_exit_when_idle(Config& config, int64_t seconds);
 proto::Status set_log_level(Config& config, const std::string& level);
 proto::Status set_allow_uids(Config& config, const std::vector<int64_t>& uids);
 proto::Status set_metrics_port(Config& config, int64_t port);
-proto::Status set_quota(uint32_t& limit, const std::string& name, int64_t value);
+proto::Result<uint64_t> check_quota(const QuotaKey& key, int64_t value);
 
 }  // namespace framering::daemon

@@ -115,17 +115,29 @@ Status apply(const toml::table& table, const std::vector<Key>& keys, const std::
   return Ok{};
 }
 
-std::vector<Key> quota_keys(QuotaLimits& quota) {
-  const auto limit = [](uint32_t& to, const char* name) {
-    return Key{name, value_of<int64_t>("an integer",
-                                       [&to, name](int64_t value) { return set_quota(to, name, value); })};
-  };
-  return {limit(quota.clients, "clients"),
-          limit(quota.clients_per_uid, "clients_per_uid"),
-          limit(quota.streams_per_uid, "streams_per_uid"),
-          limit(quota.leases_per_uid, "leases_per_uid"),
-          limit(quota.sources_per_uid, "sources_per_uid"),
-          limit(quota.connects_per_second, "connects_per_second")};
+using TakeQuota = std::function<void(const QuotaKey&, uint64_t limit)>;
+
+Key quota_key(const QuotaKey& quota, const TakeQuota& take) {
+  return {quota.name, value_of<int64_t>("an integer", [quota, take](int64_t value) -> Status {
+            const auto limit = check_quota(quota, value);
+            if (!limit) return limit.error();
+            take(quota, *limit);
+            return Ok{};
+          })};
+}
+
+// What one user may take, of others by [quota], of some by a rule.
+std::vector<Key> user_quota_keys(const TakeQuota& take) {
+  std::vector<Key> keys;
+  for (const QuotaKey& quota : kUserQuotas) keys.push_back(quota_key(quota, take));
+  return keys;
+}
+
+std::vector<Key> quota_keys(QuotaLimits& limits) {
+  const TakeQuota take = [&limits](const QuotaKey& key, uint64_t limit) { limits.*key.limit = limit; };
+  std::vector<Key> keys = user_quota_keys(take);
+  keys.insert(keys.begin(), quota_key(kClientsQuota, take));
+  return keys;
 }
 
 std::function<Status(const toml::node&)> text(std::string& to) {
@@ -185,7 +197,15 @@ std::vector<Key> rule_keys(PolicyRule& rule) {
           {"gids", ids(rule.gids)},
           {"exe", text(rule.exe)},
           {"sources", array_of<std::string>("an array of strings", set_sources)},
-          {"memory", memory_kinds(rule.memory)}};
+          {"memory", memory_kinds(rule.memory)},
+          {"display", value_of<bool>("true or false",
+                                     [&rule](bool value) -> Status {
+                                       rule.display = value;
+                                       return Ok{};
+                                     })},
+          {"quota", nullptr, user_quota_keys([&rule](const QuotaKey& key, uint64_t limit) {
+             rule.quota.push_back({key.limit, limit});
+           })}};
 }
 
 // A [[policy]]: one more rule.
@@ -257,8 +277,10 @@ void add_names(const std::vector<Key>& keys, const std::string& prefix, std::vec
       add_names(rule_keys(rule), "policy.", names);
     } else if (key.name == "stream") {
       add_names(stream_keys(source, choice), "stream.", names);
-    } else {
+    } else if (prefix.empty()) {
       add_names(key.table, key.name + ".", names);
+    } else {
+      names.push_back(prefix + key.name);  // its keys are those of the table of this name
     }
   }
 }

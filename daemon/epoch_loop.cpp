@@ -30,9 +30,12 @@ EpochLoop::EpochLoop(Stream& stream, Source& source, Epoch& epoch, const std::at
 Ending EpochLoop::run() {
   while (!stopping_) {
     stream_.drain_wake_fd();
-    tell_desktop_state();
-    if (stream_.take_renewal()) return {Ending::Kind::kGeometry, epoch_.geometry};
-    if (stream_.pause_if_unused(epoch_)) {
+    const bool renewed = stream_.take_renewal();
+    tell_desktop_state();  // also what was set before the renewal: readers of this epoch look at this page
+    if (renewed) return {Ending::Kind::kGeometry, epoch_.geometry};
+    const bool hidden = stream_.is_hidden();
+    if (hidden) ring_.retract();
+    if (hidden || stream_.pause_if_unused(epoch_)) {
       pause();
       if (!has_hung_up(source_.event_fd())) continue;
     }
@@ -87,6 +90,11 @@ std::optional<Ending> EpochLoop::look() {
     set_dirty();
   }
   if (events->changed) set_dirty();
+  if (events->moved) {
+    const auto position = source_.position();
+    if (!position) return lost(position.error());
+    if (*position) ring_.set_position(**position);
+  }
   if (events->stale != std::exchange(stale_, events->stale)) {
     ring_.set_stale(stale_);
     epoch_.publisher.notify();
@@ -168,6 +176,12 @@ std::optional<Ending> EpochLoop::capture(uint64_t now) {
     // A change of geometry in mid-capture: poll() tells of it next.
     if (captured.error().code == ErrorCode::kInvalidArgument) return std::nullopt;
     return lost(captured.error());
+  }
+  if (stream_.is_hidden()) {  // since it was begun: nobody gets to see it, and the next one shows all
+    ring_.abandon(*slot);
+    safety_pending_ = true;
+    last_full_ns_ = 0;
+    return std::nullopt;
   }
   stream_.captures.fetch_add(1);
   stream_.metrics.captured(*captured, epoch_.geometry);

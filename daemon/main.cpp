@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -16,8 +17,11 @@
 #include <utility>
 
 #include "daemon/config.h"
+#include "daemon/desktop_watcher.h"
+#include "daemon/handed_display.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
+#include "daemon/logind.h"
 #include "daemon/metrics_server.h"
 #include "daemon/platform.h"
 #include "daemon/pump.h"
@@ -48,7 +52,9 @@ struct Daemon {
   const Shared shared = make_shared_parts();
   std::unique_ptr<Quota> quota;
   std::unique_ptr<StreamRegistry> streams;
+  std::unique_ptr<DesktopWatcher> desktop;
   std::unique_ptr<Server> server;
+  std::unique_ptr<Logind> logind;         // once something of a display is captured
   std::function<proto::Status()> reload;  // reads the configuration again
   std::unique_ptr<Supervision> supervision;
   std::vector<std::unique_ptr<MetricsServer>> metrics;
@@ -77,9 +83,30 @@ proto::Result<StreamRegistry::Parts> find_parts(Daemon& daemon, const SourceName
                                 .slot_count = config.slots,
                                 .lease_ms = config.lease_ms,
                                 .max_fps = config.max_fps.value_or(default_max_fps(name)),
-                                .keepalive_ms = config.keepalive_ms},
+                                .keepalive_ms = config.keepalive_ms,
+                                .of_display = is_of_display(name)},
                                find_source(name, config, daemon.shared),
                                make_pool(daemon, name.text(), config)};
+}
+
+// What logind calls the desktop that is captured: that of the session which handed it in, or on this display.
+Logind::Target desktop_target(const Server& server, const Config& config) {
+  if (config.display == kSessionDisplay) {
+    const auto pid = server.desktop_pid();
+    return pid ? Logind::Target(*pid) : Logind::Target();
+  }
+  const char* environment = std::getenv("DISPLAY");
+  std::string display = config.display.empty() && environment ? environment : config.display;
+  return display.substr(0, display.find('.'));  // of all its screens
+}
+
+void follow_desktop(Daemon& daemon, const Config& config) {
+  if (daemon.logind) return;
+  daemon.logind = std::make_unique<Logind>(
+      daemon.io, [&server = *daemon.server](const SessionState& state) { server.set_session(state); });
+  const auto follow = [&daemon, &config] { daemon.logind->follow(desktop_target(*daemon.server, config)); };
+  daemon.server->on_desktop(follow);
+  follow();
 }
 
 proto::Status add_stream(Daemon& daemon, const std::string& source, const Config& config) {
@@ -89,7 +116,10 @@ proto::Status add_stream(Daemon& daemon, const std::string& source, const Config
   if (!parts) return parts.error();
   auto stream = Stream::create(std::move(parts->options));
   if (!stream) return stream.error();
-  auto pump = Pump::start(**stream, std::move(parts->source), std::move(parts->pool));
+  // A session that hands its desktop in comes when this daemon is there.
+  const bool may_come_later = parts->options.of_display && config.display == kSessionDisplay;
+  const auto start = may_come_later ? Pump::start_without_source : Pump::start;
+  auto pump = start(**stream, std::move(parts->source), std::move(parts->pool));
   if (!pump) return pump.error();
   daemon.streams->add(*std::move(stream), *std::move(pump));
   return proto::Ok{};
@@ -99,7 +129,8 @@ Server::Options server_options(Daemon& daemon, const Config& config) {
   Server::Options options{.rules = config.rules,
                           .allow_uids = config.allow_uids,
                           .group = find_group("framering"),
-                          .reload = daemon.reload};
+                          .reload = daemon.reload,
+                          .handed = config.display == kSessionDisplay ? daemon.shared.handed.get() : nullptr};
   if (config.exit_when_idle_s) {
     options.idle_time = std::chrono::seconds(*config.exit_when_idle_s);
     options.on_idle = [&daemon] {
@@ -155,14 +186,23 @@ proto::Status set_up(Daemon& daemon, const Config& config) {
   if (!listener) return listener.error();
   daemon.quota = std::make_unique<Quota>(config.quota);
   daemon.streams = std::make_unique<StreamRegistry>(
-      daemon.io, [&](const SourceName& name) { return find_parts(daemon, name, config); },
+      daemon.io,
+      [&](const SourceName& name) {
+        if (is_of_display(name)) follow_desktop(daemon, config);
+        return find_parts(daemon, name, config);
+      },
       StreamRegistry::Options{.linger = std::chrono::milliseconds(config.linger_ms)});
   for (const std::string& source : config.sources) {
     if (auto added = add_stream(daemon, source, config); !added) return added;
   }
   spdlog::info("frameringd {} serves {}", FRAMERING_VERSION, listener->path());
-  daemon.server = std::make_unique<Server>(daemon.io, *std::move(listener), *daemon.streams, *daemon.quota,
-                                           server_options(daemon, config));
+  daemon.desktop = std::make_unique<DesktopWatcher>(daemon.io, find_desktop(config, daemon.shared));
+  daemon.server = std::make_unique<Server>(daemon.io, *std::move(listener), *daemon.streams, *daemon.desktop,
+                                           *daemon.quota, server_options(daemon, config));
+  const auto shows_display = [](const std::string& source) {
+    return is_of_display(*SourceName::parse(source));
+  };
+  if (std::ranges::any_of(config.sources, shows_display)) follow_desktop(daemon, config);
   if (auto opened = open_metrics(daemon, config); !opened) return opened;
   daemon.server->start();
   daemon.supervision = std::make_unique<Supervision>(daemon.io, *daemon.server);
@@ -173,7 +213,9 @@ proto::Status set_up(Daemon& daemon, const Config& config) {
 bool shut_down(Daemon& daemon, const std::string& reason) {
   daemon.metrics.clear();
   daemon.supervision.reset();
-  const bool ended = !daemon.streams || daemon.streams->stop(reason);
+  daemon.logind.reset();
+  bool ended = !daemon.streams || daemon.streams->stop(reason);
+  ended &= !daemon.desktop || daemon.desktop->stop();
   daemon.server.reset();
   return ended;
 }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "daemon/capture/desktop.h"
 #include "daemon/config.h"
 #include "daemon/pump.h"
 #include "daemon/source_name.h"
@@ -13,16 +14,22 @@
 
 namespace framering::daemon {
 
+class HandedDisplay;
 class X11Hubs;
 
 // What the sources of one daemon share.
 struct Shared {
+  std::shared_ptr<HandedDisplay> handed;
   std::shared_ptr<X11Hubs> x11;
 };
 Shared make_shared_parts();
 
 // The source of this name, with what the configuration says.
 SourceFactory find_source(const SourceName& name, const Config& config, const Shared& shared);
+// Whether it shows something of a display, which may be locked.
+bool is_of_display(const SourceName& name);
+// The desktop that the configuration names.
+DesktopFactory find_desktop(const Config& config, const Shared& shared);
 // The rate cap of this source where the configuration names none.
 double default_max_fps(const SourceName& name);
 // The pool for this source, where the configuration says, and a line in the log about it. kMemoryUnavailable

@@ -7,8 +7,10 @@
 #include <utility>
 
 #include "daemon/capture/test_source.h"
+#include "daemon/capture/x11_desktop.h"
 #include "daemon/capture/x11_source.h"
 #include "daemon/capture/x11_window.h"
+#include "daemon/handed_display.h"
 #include "daemon/memory/cuda_pool.h"
 #include "daemon/memory/host_pool.h"
 #include "daemon/platform.h"
@@ -29,7 +31,8 @@ Overloaded(Kinds...) -> Overloaded<Kinds...>;
 }  // namespace
 
 Shared make_shared_parts() {
-  return {std::make_shared<X11Hubs>()};
+  auto handed = std::make_shared<HandedDisplay>();
+  return {handed, std::make_shared<X11Hubs>(handed.get())};
 }
 
 SourceFactory find_source(const SourceName& name, const Config& config, const Shared& shared) {
@@ -58,8 +61,15 @@ SourceFactory find_source(const SourceName& name, const Config& config, const Sh
                     name.value());
 }
 
+bool is_of_display(const SourceName& name) {
+  return !std::holds_alternative<TestName>(name.value());
+}
+DesktopFactory find_desktop(const Config& config, const Shared& shared) {
+  return [display = config.display, hubs = shared.x11] { return open_x11_desktop(display, *hubs); };
+}
+
 double default_max_fps(const SourceName& name) {
-  return std::holds_alternative<TestName>(name.value()) ? 0 : 60;  // a test source has a rate of its own
+  return is_of_display(name) ? 60 : 0;  // a test source has a rate of its own
 }
 
 proto::Result<PoolFactory> find_pool(const std::string& source, const Config& config,

@@ -57,6 +57,19 @@ const PolicyRule* Policy::rule_for(const Subject& subject) const {
   return rule == rules_.end() ? nullptr : &*rule;
 }
 
+Verdict Policy::may_hand_in_display(const Subject& subject) const {
+  Verdict attach = may_attach(subject);
+  if (!attach.allowed || is_own(subject)) return attach;
+  const PolicyRule& rule = *rule_for(subject);
+  if (rule.display) return {true, rule.name + " lets " + who(subject) + " hand in a desktop"};
+  return {false, rule.name + " does not let " + who(subject) + " hand in a desktop"};
+}
+
+QuotaLimits Policy::limits_of(const Subject& subject, const QuotaLimits& others) const {
+  const PolicyRule* rule = is_own(subject) ? nullptr : rule_for(subject);
+  return rule ? changed(others, rule->quota) : others;
+}
+
 Verdict Policy::may_attach(const Subject& subject) const {
   if (is_own(subject)) return {true, who(subject) + " may do everything: root or the daemon's own user"};
   const PolicyRule* rule = rule_for(subject);

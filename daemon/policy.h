@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/quota.h"
 #include "proto/message.h"
 #include "proto/result.h"
 
@@ -30,7 +31,9 @@ struct PolicyRule {
   // What they may. Patterns: * stands for any text.
   std::vector<std::string> sources{};
   std::vector<proto::MemoryKind> memory{proto::MemoryKind::kHost};
-  std::string name{};  // how a verdict calls it: "allow_uids", "rule 2 (line 14)"
+  bool display = false;              // they may hand in the desktop of their session
+  std::vector<QuotaChange> quota{};  // where they may take more, or less, than others
+  std::string name{};                // how a verdict calls it: "allow_uids", "rule 2 (line 14)"
 
   friend bool operator==(const PolicyRule&, const PolicyRule&) = default;
 };
@@ -51,6 +54,10 @@ class Policy {
   // Without a kind of memory: in some memory.
   Verdict may_open(const Subject& subject, std::string_view source,
                    std::optional<proto::MemoryKind> memory) const;
+  // Whether it may hand in the desktop of its session.
+  Verdict may_hand_in_display(const Subject& subject) const;
+  // What is for this subject of what others may take; root and the daemon's own user are as others here.
+  QuotaLimits limits_of(const Subject& subject, const QuotaLimits& others) const;
   bool is_own(const Subject& subject) const { return subject.uid == 0 || subject.uid == own_uid_; }
 
  private:

@@ -42,6 +42,16 @@ proto::Result<std::unique_ptr<Pump>> Pump::start(Stream& stream, SourceFactory m
   return pump;
 }
 
+proto::Result<std::unique_ptr<Pump>> Pump::start_without_source(Stream& stream, SourceFactory make_source,
+                                                                PoolFactory make_pool) {
+  std::unique_ptr<Pump> pump(new Pump(stream, std::move(make_source), std::move(make_pool)));
+  auto started = pump->start_thread([](Pump& running) {
+    if (running.reconnect()) running.run();
+  });
+  if (!started) return started.error();
+  return pump;
+}
+
 proto::Result<std::unique_ptr<Pump>> Pump::launch(Stream& stream, SourceFactory make_source,
                                                   PoolFactory make_pool, Opened opened) {
   std::unique_ptr<Pump> pump(new Pump(stream, std::move(make_source), std::move(make_pool)));
@@ -111,6 +121,11 @@ Status Pump::make_epoch(const Geometry& geometry) try {
   const StreamOptions& options = stream_.options();
   if (auto checked = check_geometry(geometry); !checked) return checked;
   auto epoch = std::make_shared<Epoch>();
+  if (options.account) {
+    auto charge = options.account->charge(geometry.frame_bytes() * options.slot_count);
+    if (!charge) return charge.error();
+    epoch->charge = *std::move(charge);
+  }
   auto pool = make_pool_(geometry, options.slot_count);
   if (!pool) return pool.error();
   epoch->geometry = geometry;
@@ -192,7 +207,7 @@ bool Pump::reconnect() {
   while (!stopping_) {
     drop_source();
     const uint64_t retry_ns = now_ns() + backoff_ns;
-    while (!stopping_ && now_ns() < retry_ns) {
+    while (!stopping_ && !stream_.take_retry() && now_ns() < retry_ns) {
       stream_.drain_wake_fd();
       wait_for_fds(stream_.wake_fd(), -1, false, retry_ns);
     }

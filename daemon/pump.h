@@ -27,8 +27,11 @@ class Pump {
   // The stream outlives the pump.
   static proto::Result<std::unique_ptr<Pump>> start(Stream& stream, SourceFactory make_source,
                                                     PoolFactory make_pool);
-  // Does the same in the pump's thread, which tells `opened` what came of it, once. After an error the thread
-  // ends.
+  // Runs without a source, which is looked for from then on: until it is there, the stream is unavailable.
+  static proto::Result<std::unique_ptr<Pump>> start_without_source(Stream& stream, SourceFactory make_source,
+                                                                   PoolFactory make_pool);
+  // Does the same as start() in the pump's thread, which tells `opened` what came of it, once. After an error
+  // the thread ends.
   using Opened = std::function<void(const proto::Status&)>;
   static proto::Result<std::unique_ptr<Pump>> launch(Stream& stream, SourceFactory make_source,
                                                      PoolFactory make_pool, Opened opened);

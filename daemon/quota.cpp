@@ -12,12 +12,17 @@ namespace {
 
 constexpr size_t kManyUsers = 256;
 
-Error exceeded(const std::string& what, uint32_t limit) {
+Error exceeded(const std::string& what, uint64_t limit) {
   return Error{ErrorCode::kQuotaExceeded, what + ": the limit is " + std::to_string(limit),
-               "close what is not needed, or raise it in the [quota] table of the configuration"};
+               "close what is not needed, or raise it in [quota] or the rule's quota in the configuration"};
 }
 
 }  // namespace
+
+QuotaLimits changed(QuotaLimits limits, const std::vector<QuotaChange>& changes) {
+  for (const QuotaChange& change : changes) limits.*change.limit = change.value;
+  return limits;
+}
 
 Quota::Ticket& Quota::Ticket::operator=(Ticket&& other) noexcept {
   std::swap(quota_, other.quota_);
@@ -39,9 +44,9 @@ Quota::Ticket::~Ticket() {
   quota_->clients_ -= clients_;
 }
 
-bool Quota::admit_connect(uint32_t uid, uint64_t now_ns) {
+bool Quota::admit_connect(uint32_t uid, const QuotaLimits& limits, uint64_t now_ns) {
   if (users_.size() > kManyUsers) forget_idle(now_ns);
-  const auto burst = static_cast<double>(limits_.connects_per_second);
+  const auto burst = static_cast<double>(limits.connects_per_second);
   const auto [user, is_new] = users_.try_emplace(uid);
   Usage& usage = user->second;
   const double seconds = static_cast<double>(now_ns - usage.refilled_ns) / 1e9;
@@ -52,50 +57,72 @@ bool Quota::admit_connect(uint32_t uid, uint64_t now_ns) {
   return true;
 }
 
-proto::Result<Quota::Ticket> Quota::add_client(uint32_t uid) {
+Quota::Ticket Quota::ticket(uint32_t uid) {
+  Ticket ticket;
+  ticket.quota_ = this;
+  ticket.uid_ = uid;
+  return ticket;
+}
+
+proto::Result<Quota::Ticket> Quota::add_client(uint32_t uid, const QuotaLimits& limits) {
   if (clients_ >= limits_.clients) return exceeded("too many clients in all", limits_.clients);
   Usage& usage = users_[uid];
-  if (usage.clients >= limits_.clients_per_uid) {
-    return exceeded("too many clients of user " + std::to_string(uid), limits_.clients_per_uid);
+  if (usage.clients >= limits.clients_per_uid) {
+    return exceeded("too many clients of user " + std::to_string(uid), limits.clients_per_uid);
   }
   ++clients_;
   ++usage.clients;
-  Ticket ticket;
-  ticket.quota_ = this;
-  ticket.uid_ = uid;
-  ticket.clients_ = 1;
-  return ticket;
+  Ticket added = ticket(uid);
+  added.clients_ = 1;
+  return added;
 }
 
-proto::Result<Quota::Ticket> Quota::add_stream(uint32_t uid, uint32_t leases) {
+proto::Result<Quota::Ticket> Quota::add_stream(uint32_t uid, const QuotaLimits& limits, uint32_t leases) {
   Usage& usage = users_[uid];
-  if (usage.streams >= limits_.streams_per_uid) {
-    return exceeded("too many open streams of user " + std::to_string(uid), limits_.streams_per_uid);
+  if (usage.streams >= limits.streams_per_uid) {
+    return exceeded("too many open streams of user " + std::to_string(uid), limits.streams_per_uid);
   }
-  if (leases > limits_.leases_per_uid - usage.leases) {
-    return exceeded("too many leases of user " + std::to_string(uid), limits_.leases_per_uid);
+  if (uint64_t{usage.leases} + leases > limits.leases_per_uid) {
+    return exceeded("too many leases of user " + std::to_string(uid), limits.leases_per_uid);
   }
   ++usage.streams;
   usage.leases += leases;
-  Ticket ticket;
-  ticket.quota_ = this;
-  ticket.uid_ = uid;
-  ticket.streams_ = 1;
-  ticket.leases_ = leases;
-  return ticket;
+  Ticket added = ticket(uid);
+  added.streams_ = 1;
+  added.leases_ = leases;
+  return added;
 }
 
-proto::Result<Quota::Ticket> Quota::add_source(uint32_t uid) {
+proto::Result<Quota::Source> Quota::add_source(uint32_t uid, const QuotaLimits& limits) {
   Usage& usage = users_[uid];
-  if (usage.sources >= limits_.sources_per_uid) {
-    return exceeded("too many sources started by user " + std::to_string(uid), limits_.sources_per_uid);
+  if (usage.sources >= limits.sources_per_uid) {
+    return exceeded("too many sources started by user " + std::to_string(uid), limits.sources_per_uid);
   }
+  if (!usage.account) usage.account = std::make_shared<ByteAccount>(uid);
+  usage.account->set_limit(limits.bytes_per_uid);
   ++usage.sources;
-  Ticket ticket;
-  ticket.quota_ = this;
-  ticket.uid_ = uid;
-  ticket.sources_ = 1;
-  return ticket;
+  Source added{ticket(uid), usage.account};
+  added.ticket.sources_ = 1;
+  return added;
+}
+
+std::vector<proto::QuotaUse> Quota::usage(uint32_t uid, const QuotaLimits& limits) const {
+  const auto user = users_.find(uid);
+  const Usage none;
+  const Usage& has = user == users_.end() ? none : user->second;
+  const auto used = [&](uint64_t QuotaLimits::*limit) -> uint64_t {
+    if (limit == &QuotaLimits::clients_per_uid) return has.clients;
+    if (limit == &QuotaLimits::streams_per_uid) return has.streams;
+    if (limit == &QuotaLimits::sources_per_uid) return has.sources;
+    if (limit == &QuotaLimits::leases_per_uid) return has.leases;
+    if (limit == &QuotaLimits::bytes_per_uid) return has.account ? has.account->used() : 0;
+    if (has.refilled_ns == 0) return 0;  // never connected
+    const auto left = static_cast<uint64_t>(has.connect_tokens);
+    return limits.connects_per_second - std::min(limits.connects_per_second, left);
+  };
+  std::vector<proto::QuotaUse> uses;
+  for (const QuotaKey& key : kUserQuotas) uses.push_back({key.name, used(key.limit), limits.*key.limit});
+  return uses;
 }
 
 // A user with nothing open and a full bucket is as one never seen.
@@ -103,7 +130,7 @@ void Quota::forget_idle(uint64_t now_ns) {
   std::erase_if(users_, [now_ns](const auto& user) {
     const Usage& usage = user.second;
     return usage.clients == 0 && usage.streams == 0 && usage.sources == 0 &&
-           now_ns - usage.refilled_ns > 1'000'000'000;
+           (!usage.account || usage.account->used() == 0) && now_ns - usage.refilled_ns > 1'000'000'000;
   });
 }
 

@@ -29,22 +29,31 @@ constexpr std::chrono::milliseconds kAcceptRetry{100};
 
 }  // namespace
 
-Server::Server(boost::asio::io_context& io, Listener listener, StreamRegistry& streams, Quota& quota,
-               const Options& options)
+Server::Server(boost::asio::io_context& io, Listener listener, StreamRegistry& streams,
+               DesktopWatcher& desktop, Quota& quota, const Options& options)
     : io_(io),
       path_(listener.path()),
       listener_(std::move(listener)),
       acceptor_(io, listener_.fd()),
       retry_timer_(io),
       idle_timer_(io),
+      change_timer_(io),
       idle_time_(options.idle_time),
       on_idle_(options.on_idle),
       streams_(streams),
-      policy_(policy_of(options)),
+      desktop_(desktop),
+      rules_(rules_of(options)),
+      policy_(policy_now()),
+      handed_(options.handed),
       reload_(options.reload),
-      quota_(quota) {}
+      quota_(quota) {
+  streams_.on_change([this] { tell_change_soon(); });
+  desktop_.on_change([this] { tell_change(); });
+}
 
 Server::~Server() {
+  streams_.on_change({});
+  desktop_.on_change({});
   sessions_.clear();  // their tickets go back to the quota
   acceptor_.release();
 }
@@ -120,18 +129,19 @@ proto::Result<Session::Peer> Server::check(UniqueFd& socket) {
   if (!credentials) return credentials.error();
   const uint32_t uid = credentials->uid;
   const std::string user = "user " + std::to_string(uid);
-  if (!quota_.admit_connect(uid, now_ns())) {
+  Subject subject = subject_of(*credentials, socket.get());
+  const QuotaLimits limits = limits_of(subject);
+  if (!quota_.admit_connect(uid, limits, now_ns())) {
     return Error{ErrorCode::kQuotaExceeded, user + " connects too often",
                  "keep the connection and open streams over it"};
   }
-  Subject subject = subject_of(*credentials, socket.get());
   if (const Verdict verdict = policy_.may_attach(subject); !verdict.allowed) {
     access_log_.write({false, "", verdict.reason}, *credentials, subject, now_ns());
     return Error{ErrorCode::kPermissionDenied, user + " may not attach to this daemon: " + verdict.reason,
                  "join the group framering and log in anew, or start frameringd with --allow-uid " +
                      std::to_string(uid)};
   }
-  auto ticket = quota_.add_client(uid);
+  auto ticket = quota_.add_client(uid, limits);
   if (!ticket) return ticket.error();
   auto pidfd = proto::peer_pidfd(socket.get());
   if (!pidfd) return pidfd.error();
@@ -177,11 +187,22 @@ std::string Server::status() const {
   return text;
 }
 
-void Server::find_stream(const std::string& source, uint32_t uid, StreamRegistry::Done done) {
+void Server::find_stream(const Session& session, const std::string& source, StreamRegistry::Done done) {
   const auto name = SourceName::parse(source);
   if (!name) return done(name.error());
   streams_.find(
-      *name, [&] { return quota_.add_source(uid); }, std::move(done));
+      *name, [&] { return quota_.add_source(session.credentials().uid, limits_of(session.subject())); },
+      [this, weak = session.weak_from_this(), name = *name,
+       done = std::move(done)](proto::Result<std::shared_ptr<Stream>> found) {
+        const auto asker = weak.lock();
+        if (!asker) return;
+        if (found) tell_desktop_state(**found);  // before anybody subscribes
+        done(found ? std::move(found) : visible_to(*asker, name, std::move(found.error())));
+      });
+}
+
+proto::Result<Quota::Ticket> Server::add_stream(const Session& session, uint32_t leases) {
+  return quota_.add_stream(session.credentials().uid, limits_of(session.subject()), leases);
 }
 
 void Server::warn(const Session& session, const std::string& line) {
@@ -191,6 +212,7 @@ void Server::warn(const Session& session, const std::string& line) {
 }
 
 void Server::remove(Session& session) {
+  if (desktop_session_ == &session) withdraw_desktop();
   // Later: the session is still at work.
   boost::asio::post(io_, [this, key = &session, weak = session.weak_from_this()] {
     if (weak.lock()) sessions_.erase(key);

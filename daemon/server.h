@@ -13,8 +13,11 @@
 #include <vector>
 
 #include "daemon/access_log.h"
+#include "daemon/desktop_watcher.h"
+#include "daemon/handed_display.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
+#include "daemon/logind.h"
 #include "daemon/metrics.h"
 #include "daemon/policy.h"
 #include "daemon/quota.h"
@@ -32,14 +35,17 @@ class Server : public SessionHost {
     std::vector<uint32_t> allow_uids{};
     std::optional<uint32_t> group{};
     std::function<proto::Status()> reload{};  // reads the configuration again
+    // Where the desktop goes that a session hands in; none: the daemon has a display of its own. Outlives the
+    // server.
+    HandedDisplay* handed = nullptr;
     // Called, and called again, after so long without a client.
     std::optional<std::chrono::milliseconds> idle_time{};
     std::function<void()> on_idle{};
   };
 
-  // Registry and quota outlive the server.
-  Server(boost::asio::io_context& io, Listener listener, StreamRegistry& streams, Quota& quota,
-         const Options& options);
+  // Registry, desktop and quota outlive the server.
+  Server(boost::asio::io_context& io, Listener listener, StreamRegistry& streams, DesktopWatcher& desktop,
+         Quota& quota, const Options& options);
   ~Server() override;
   void start();
 
@@ -52,8 +58,11 @@ class Server : public SessionHost {
   std::string status() const;
 
   proto::ListReply list() const override;
-  void find_stream(const std::string& source, uint32_t uid, StreamRegistry::Done done) override;
-  Quota& quota() override { return quota_; }
+  void find_stream(const Session& session, const std::string& source, StreamRegistry::Done done) override;
+  proto::Result<Quota::Ticket> add_stream(const Session& session, uint32_t leases) override;
+  void find_desktop(const Session& session, std::function<void(proto::Body)> done) override;
+  void count_watching(int change) override;
+  void clients_changed() override { tell_change_soon(); }
   std::string metrics() const override;
   void count(proto::ErrorCode code) override { errors_.count(code); }
   proto::Status may_open(const Session& session, const std::string& source,
@@ -65,6 +74,14 @@ class Server : public SessionHost {
   // From now on. Who may not stay is hung up on, and a stream that somebody may not read any more goes on in
   // new memory.
   void set_policy(const Options& options);
+  proto::Body take_display(const Session& session, proto::DisplayRequest request,
+                           proto::UniqueFd socket) override;
+  // What is known of the desktop's session. While it is locked or another one's turn, nothing of the display
+  // is captured; when it has ended, what clients have mapped of it gets no new byte.
+  void set_session(const SessionState& state);
+  // The process that handed it in.
+  std::optional<uint32_t> desktop_pid() const;
+  void on_desktop(std::function<void()> changed) { desktop_changed_ = std::move(changed); }
   void warn(const Session& session, const std::string& line) override;
   void remove(Session& session) override;
 
@@ -72,8 +89,21 @@ class Server : public SessionHost {
   void wait_for_clients();
   void accept_some();
   proto::Result<Session::Peer> check(proto::UniqueFd& socket);
-  static Policy policy_of(const Options& options);
+  static std::vector<PolicyRule> rules_of(const Options& options);
+  Policy policy_now() const;
+  void apply_policy();
+  void withdraw_desktop();
+  // Who may read all of the display without a rule. None: nobody is known.
+  void set_desktop_owner(std::optional<uint32_t> uid);
+  void tell_desktop_state(Stream& stream) const;
+  QuotaLimits limits_of(const Subject& subject) const { return policy_.limits_of(subject, quota_.limits()); }
   void wait_idle();  // if there is no client
+  // What of a desktop this client may open.
+  proto::DesktopReply visible_to(const Session& session, const proto::DesktopReply& desktop) const;
+  proto::Error visible_to(const Session& session, const SourceName& name, proto::Error error) const;
+  // Wakes the sessions that watch: now, and for all that happens in a short while at its end.
+  void tell_change();
+  void tell_change_soon();
 
   boost::asio::io_context& io_;
   const std::string path_;
@@ -81,11 +111,21 @@ class Server : public SessionHost {
   boost::asio::posix::stream_descriptor acceptor_;  // the listener's; released, not closed, with this
   boost::asio::steady_timer retry_timer_;
   boost::asio::steady_timer idle_timer_;
+  boost::asio::steady_timer change_timer_;
+  bool change_pending_ = false;
+  int watching_ = 0;  // sessions
   const std::optional<std::chrono::milliseconds> idle_time_;
   const std::function<void()> on_idle_;
   bool starved_ = false;  // of descriptors or memory, when it last accepted
   StreamRegistry& streams_;
+  DesktopWatcher& desktop_;
+  std::vector<PolicyRule> rules_;  // of the configuration, and those that are always there
+  std::optional<uint32_t> desktop_owner_;
   Policy policy_;
+  HandedDisplay* const handed_;
+  const Session* desktop_session_ = nullptr;  // that handed in the desktop
+  SessionState session_state_;
+  std::function<void()> desktop_changed_;
   const std::function<proto::Status()> reload_;
   Quota& quota_;
   LogLimit log_;

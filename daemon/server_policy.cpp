@@ -12,17 +12,38 @@ namespace framering::daemon {
 using proto::Error;
 using proto::ErrorCode;
 
-// What the configuration says in rules comes first, so that it can also deny.
-Policy Server::policy_of(const Options& options) {
+namespace {
+
+std::vector<proto::MemoryKind> any_memory() {
   using proto::MemoryKind;
-  const std::vector<MemoryKind> all{MemoryKind::kHost, MemoryKind::kCuda, MemoryKind::kCudaIpc};
+  return {MemoryKind::kHost, MemoryKind::kCuda, MemoryKind::kCudaIpc};
+}
+
+}  // namespace
+
+// What the configuration says in rules comes first, so that it can also deny.
+std::vector<PolicyRule> Server::rules_of(const Options& options) {
   std::vector<PolicyRule> rules = options.rules;
   if (!options.allow_uids.empty()) {
-    rules.push_back({.uids = options.allow_uids, .sources = {"*"}, .memory = all, .name = "allow_uids"});
+    rules.push_back(
+        {.uids = options.allow_uids, .sources = {"*"}, .memory = any_memory(), .name = "allow_uids"});
   }
   if (options.group) {
-    rules.push_back(
-        {.gids = {{*options.group}}, .sources = {"*"}, .memory = all, .name = "the group framering"});
+    rules.push_back({.gids = {{*options.group}},
+                     .sources = {"*"},
+                     .memory = any_memory(),
+                     .name = "the group framering"});
+  }
+  return rules;
+}
+
+Policy Server::policy_now() const {
+  std::vector<PolicyRule> rules = rules_;
+  if (desktop_owner_) {
+    rules.push_back({.uids = {{*desktop_owner_}},
+                     .sources = {"*"},
+                     .memory = any_memory(),
+                     .name = "the desktop's own user"});
   }
   return Policy(geteuid(), std::move(rules));
 }
@@ -55,7 +76,7 @@ proto::Body Server::explain(const Session& session, const proto::PolicyRequest& 
   if (!name) return name.error();
   const Subject subject = is_self ? session.subject() : subject_of_user(request.uid);
   const Verdict verdict = policy_.may_open(subject, name->text(), std::nullopt);
-  return proto::PolicyReply{verdict.allowed, verdict.reason};
+  return proto::PolicyReply{verdict.allowed, verdict.reason, quota_.usage(request.uid, limits_of(subject))};
 }
 
 proto::Body Server::reload(const Session& session) {
@@ -67,14 +88,22 @@ proto::Body Server::reload(const Session& session) {
 }
 
 void Server::set_policy(const Options& options) {
-  policy_ = policy_of(options);
+  rules_ = rules_of(options);
+  apply_policy();
+}
+
+void Server::apply_policy() {
+  policy_ = policy_now();
+  tell_change_soon();                              // who may see what of the desktop
   std::vector<std::shared_ptr<Session>> sessions;  // dropping one changes the map
   for (const auto& [key, session] : sessions_) sessions.push_back(session);
   for (const auto& session : sessions) {
     session->revoke([&](const std::string& source, proto::MemoryKind memory) {
       return policy_.may_open(session->subject(), source, memory).allowed;
     });
-    const Verdict verdict = policy_.may_attach(session->subject());
+    const bool hands_in = session.get() == desktop_session_;
+    const Verdict verdict =
+        hands_in ? policy_.may_hand_in_display(session->subject()) : policy_.may_attach(session->subject());
     if (!verdict.allowed) {
       session->drop({ErrorCode::kPermissionDenied, "the policy has changed: " + verdict.reason, {}});
     }

@@ -67,6 +67,7 @@ void Session::wait_for_death() {
                       const auto session = self.lock();
                       if (error || !session) return;
                       // A forked child may still hold the socket: it is nobody's now.
+                      if (!session->opened_.empty()) session->host_.clients_changed();
                       session->opened_.clear();
                       session->hang_up();
                     });
@@ -84,11 +85,13 @@ void Session::read_packets() {
 }
 
 bool Session::handle(proto::Packet packet) {
-  if (!packet.fds.empty()) {
-    drop(out_of_order("a client sends no descriptors"));
+  auto message = proto::decode(packet.bytes);
+  const bool may_send_fds = message && std::holds_alternative<proto::DisplayRequest>(message->body);
+  if (packet.fds.size() != size_t{may_send_fds}) {
+    drop(
+        out_of_order(may_send_fds ? "a display comes with one descriptor" : "a client sends no descriptors"));
     return false;
   }
-  const auto message = proto::decode(packet.bytes);
   if (!message) {
     drop(message.error());
     return false;
@@ -97,13 +100,19 @@ bool Session::handle(proto::Packet packet) {
     drop(out_of_order(greeted_ ? "a second greeting" : "the first message must be a greeting"));
     return false;
   }
-  const auto answered = answer(message->request_id, message->body);
+  const auto answered = answer(message->request_id, message->body, std::move(packet.fds));
   return answered && reply(message->request_id, *answered);
 }
 
-std::optional<Session::Answer> Session::answer(uint32_t request_id, const Body& request) {
+std::optional<Session::Answer> Session::answer(uint32_t request_id, Body& request,
+                                               std::vector<UniqueFd> fds) {
   if (const auto* hello = std::get_if<proto::Hello>(&request)) return Answer{greet(*hello)};
-  if (std::holds_alternative<proto::ListRequest>(request)) return Answer{host_.list()};
+  if (std::holds_alternative<proto::ListRequest>(request)) {
+    arm_watch();
+    return Answer{host_.list()};
+  }
+  if (std::holds_alternative<proto::DesktopRequest>(request)) return find_desktop(request_id);
+  if (std::holds_alternative<proto::WatchRequest>(request)) return watch();
   if (const auto* to_open = std::get_if<proto::OpenRequest>(&request)) {
     return find_and_open(request_id, *to_open);
   }
@@ -114,6 +123,9 @@ std::optional<Session::Answer> Session::answer(uint32_t request_id, const Body& 
   if (std::holds_alternative<proto::MetricsRequest>(request)) return metrics();
   if (const auto* to_explain = std::get_if<proto::PolicyRequest>(&request)) {
     return Answer{host_.explain(*this, *to_explain)};
+  }
+  if (auto* display = std::get_if<proto::DisplayRequest>(&request)) {
+    return Answer{host_.take_display(*this, std::move(*display), std::move(fds.front()))};
   }
   if (std::holds_alternative<proto::ReloadRequest>(request)) return Answer{host_.reload(*this)};
   return Answer{out_of_order("a client sends requests only")};
@@ -162,7 +174,7 @@ std::optional<Session::Answer> Session::find_and_open(uint32_t request_id,
   // Frames with the pointer in them are another stream.
   const bool embedded =
       request.cursor == proto::CursorMode::kEmbedded && !request.source.ends_with(kWithCursor);
-  host_.find_stream(embedded ? request.source + std::string(kWithCursor) : request.source, credentials_.uid,
+  host_.find_stream(*this, embedded ? request.source + std::string(kWithCursor) : request.source,
                     [self = weak_from_this(), call, request_id,
                      request](const proto::Result<std::shared_ptr<Stream>>& stream) {
                       const auto session = self.lock();
@@ -185,7 +197,7 @@ Session::Answer Session::open(Stream& stream, const proto::OpenRequest& request)
                         " one client may hold " + std::to_string(allowed),
                     "open it with fewer max_leases, or start frameringd with more --slots"});
   }
-  auto ticket = host_.quota().add_stream(credentials_.uid, request.max_leases);
+  auto ticket = host_.add_stream(*this, request.max_leases);
   if (!ticket) return refused(ticket.error());
   auto attachment = stream.attach({client_key(), request.max_leases, request.max_fps, request.wake_pipe,
                                    request.cursor == proto::CursorMode::kMetadata});
@@ -231,6 +243,7 @@ Session::Answer Session::open(Stream& stream, const proto::OpenRequest& request)
   reply.device_uuid = pixels->device_uuid;
   reply.memory_handle = std::move(pixels->handle);
   opened_.emplace(reply.stream_id, Opened{*std::move(ticket), *std::move(attachment)});
+  host_.clients_changed();
   return Answer{std::move(reply), std::move(fds)};
 }
 
@@ -242,6 +255,7 @@ uint32_t Session::client_key() {
 
 Body Session::close(const proto::CloseRequest& request) {
   if (opened_.erase(request.stream_id) == 0) return not_open(request.stream_id);
+  host_.clients_changed();
   return proto::CloseReply{};
 }
 
@@ -302,6 +316,9 @@ void Session::hang_up() {
     ::shutdown(socket.get(), SHUT_RDWR);  // also for copies that other processes hold
   }
   greeting_timer_.cancel();
+  watch_pipe_ = {};
+  disarm_watch();
+  if (!opened_.empty()) host_.clients_changed();
   std::erase_if(opened_,
                 [](const auto& opened) { return opened.second.attachment->reader().leases_claimed() == 0; });
   for (auto& [id, opened] : opened_) opened.attachment->unsubscribe();

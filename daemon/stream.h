@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 
+#include "daemon/byte_account.h"
 #include "daemon/heartbeat.h"
 #include "daemon/memory/pool.h"
 #include "daemon/metrics.h"
@@ -25,13 +26,16 @@ struct StreamOptions {
   std::string source;  // the name that clients open
   uint32_t slot_count = proto::kDefaultSlots;
   uint32_t lease_ms = proto::kDefaultLeaseMs;
-  double max_fps = 60;        // 0 = as fast as the source changes
-  uint32_t keepalive_ms = 0;  // how long nothing is said of an unchanged source; 0 = for ever
+  double max_fps = 60;                     // 0 = as fast as the source changes
+  uint32_t keepalive_ms = 0;               // how long nothing is said of an unchanged source; 0 = for ever
+  std::shared_ptr<ByteAccount> account{};  // who pays for its memory; none: the daemon
+  bool of_display = false;                 // it shows something of a display, which may be locked
 };
 
 // Everything that lives as long as someone reads this epoch.
 struct Epoch {
   Geometry geometry;
+  ByteCharge charge;  // for the pool
   std::unique_ptr<Pool> pool;
   std::unique_ptr<Ring> ring;
   ReaderTable readers;
@@ -84,6 +88,9 @@ class Stream : public std::enable_shared_from_this<Stream> {
   // subscribers().
   void on_subscribers(std::function<void()> changed) { subscribers_changed_ = std::move(changed); }
 
+  // Called by the pump after each set_epoch() and set_unavailable().
+  void on_state(std::function<void()> changed);
+
   // The watchdog. Whether the pump and the publisher have answered since they were last asked; they answer
   // when they come round, which they are woken for.
   void ask_for_life();
@@ -104,11 +111,16 @@ class Stream : public std::enable_shared_from_this<Stream> {
   // readers, of this epoch and of all that follow.
   void set_desktop_state(uint32_t mask, uint32_t bits);
   uint32_t desktop_state() const { return desktop_state_.load(); }
+  // Locked, or another session's turn: nothing is captured, and there is no frame to read.
+  bool is_hidden() const { return (desktop_state() & (proto::kDesktopLocked | proto::kDesktopAway)) != 0; }
 
   // Any thread. The stream goes on in new memory, under a new epoch: whoever may not attach to it again gets
   // no new byte.
   void renew();
   bool take_renewal() { return renewal_.exchange(false); }  // pump
+  // Any thread. A source that could not be opened may be there now.
+  void retry();
+  bool take_retry() { return retry_.exchange(false); }  // pump
 
   // Readable when subscribers came or went, or wake_pump() was called; drained by the pump each time that it
   // comes round, which is its sign of life.
@@ -131,12 +143,14 @@ class Stream : public std::enable_shared_from_this<Stream> {
   proto::UniqueFd wake_fd_;
   Heartbeat pump_heartbeat_;
   std::atomic<bool> renewal_{false};
+  std::atomic<bool> retry_{false};
   std::atomic<uint32_t> desktop_state_{0};
   std::atomic<uint32_t> subscribers_{0};
   std::function<void()> subscribers_changed_;
   mutable std::mutex mutex_;
   std::shared_ptr<Epoch> epoch_;
   std::string unavailable_ = "the source is not open yet";
+  std::function<void()> state_changed_;
 };
 
 }  // namespace framering::daemon

@@ -34,7 +34,7 @@ class StreamRegistry {
     // So long a client waits for a source that does not answer; what it waits for goes on.
     std::chrono::milliseconds open_limit{proto::kOpenLimitMs};
   };
-  using Admit = std::function<proto::Result<Quota::Ticket>()>;
+  using Admit = std::function<proto::Result<Quota::Source>()>;
   using Done = std::function<void(proto::Result<std::shared_ptr<Stream>>)>;
 
   StreamRegistry(boost::asio::io_context& io, FindParts find_parts, const Options& options);
@@ -51,6 +51,8 @@ class StreamRegistry {
   void find(const SourceName& name, const Admit& admit, Done done);
 
   std::vector<std::shared_ptr<Stream>> streams() const;  // in the order of their start
+  // Called after a stream began to run, ended, came to another epoch or lost its source.
+  void on_change(std::function<void()> changed) { on_change_ = std::move(changed); }
 
   // Ends all streams for their clients and waits; later requests fail. False as Pump::stop().
   [[nodiscard]] bool stop(const std::string& reason);
@@ -75,16 +77,19 @@ class StreamRegistry {
   };
 
   Entry* entry_of(const std::string& source);
-  void start(Parts parts, Quota::Ticket ticket, Done done);
+  void start(Parts parts, Quota::Source admitted, Done done);
   void wait(Entry& entry, Done done);
   void opened(Entry& entry, const proto::Status& status);
   void subscribers_changed(Entry& entry);
   void end(Entry& entry);
   void remove(const Entry& entry);
+  void follow_state(Stream& stream);
+  void tell_change() const;
 
   boost::asio::io_context& io_;
   const FindParts find_parts_;
   const Options options_;
+  std::function<void()> on_change_;
   bool stopping_ = false;
   std::vector<std::unique_ptr<Entry>> entries_;
   // What a pump's thread posts may come after the registry is gone.

@@ -5,13 +5,17 @@
 #include <utility>
 
 #include "proto/control_generated.h"
+#include "proto/message_codec.h"
 #include "proto/text.h"
 
 namespace framering::proto {
 
 namespace {
 
-constexpr size_t kMaxText = 512;
+// Beside those of this file.
+using proto::decode_body;
+using proto::encode_body;
+
 constexpr size_t kMaxErrorText = 1024;
 constexpr flatbuffers::uoffset_t kMaxDepth = 8;
 constexpr flatbuffers::uoffset_t kMaxTables = kMaxStreams + kMaxListedClients + 3;
@@ -22,33 +26,6 @@ static_assert(kMaxStreams * kMaxStreamBytes < kMaxMessageBytes);
 
 Error protocol_error(const char* what) {
   return Error{ErrorCode::kProtocol, std::string("malformed message: ") + what, {}};
-}
-Error bad_field(const char* what) {
-  return Error{ErrorCode::kInvalidArgument, what, {}};
-}
-
-// Fills `to`; false if the text is too long or not text. A missing string is an empty one.
-bool take(const flatbuffers::String* from, std::string& to, size_t limit = kMaxText) {
-  if (!from) return true;
-  if (from->size() > limit || !is_text({from->data(), from->size()})) return false;
-  to = from->str();
-  return true;
-}
-
-using Builder = flatbuffers::FlatBufferBuilder;
-struct Encoded {
-  fb::Body type;
-  flatbuffers::Offset<void> table;
-};
-
-using Bytes = flatbuffers::Offset<flatbuffers::Vector<uint8_t>>;
-
-Bytes create_bytes(Builder& b, std::span<const std::byte> bytes) {
-  return b.CreateVector(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
-}
-std::span<const std::byte> view(const flatbuffers::Vector<uint8_t>* bytes) {
-  if (!bytes) return {};
-  return {reinterpret_cast<const std::byte*>(bytes->data()), bytes->size()};
 }
 
 Encoded encode_body(Builder& b, const Hello& m) {
@@ -122,14 +99,36 @@ Encoded encode_body(Builder& b, const PolicyRequest& m) {
   return {fb::Body::PolicyRequest, fb::CreatePolicyRequest(b, m.uid, b.CreateString(m.source)).Union()};
 }
 Encoded encode_body(Builder& b, const PolicyReply& m) {
-  return {fb::Body::PolicyReply,
-          fb::CreatePolicyReply(b, m.allowed, b.CreateString(as_text(m.reason, kMaxErrorText))).Union()};
+  std::vector<flatbuffers::Offset<fb::QuotaUse>> quota;
+  for (const QuotaUse& use : m.quota) {
+    quota.push_back(fb::CreateQuotaUse(b, b.CreateString(use.name), use.used, use.limit));
+  }
+  const auto reason = b.CreateString(as_text(m.reason, kMaxErrorText));
+  return {fb::Body::PolicyReply, fb::CreatePolicyReply(b, m.allowed, reason, b.CreateVector(quota)).Union()};
 }
 Encoded encode_body(Builder& b, const ReloadRequest&) {
   return {fb::Body::ReloadRequest, fb::CreateReloadRequest(b).Union()};
 }
 Encoded encode_body(Builder& b, const ReloadReply&) {
   return {fb::Body::ReloadReply, fb::CreateReloadReply(b).Union()};
+}
+Encoded encode_body(Builder& b, const DisplayRequest& m) {
+  const auto name = b.CreateString(m.name);
+  const auto auth_name = b.CreateString(m.auth_name);
+  return {fb::Body::DisplayRequest,
+          fb::CreateDisplayRequest(b, name, auth_name, create_bytes(b, m.auth_data)).Union()};
+}
+Encoded encode_body(Builder& b, const DisplayReply&) {
+  return {fb::Body::DisplayReply, fb::CreateDisplayReply(b).Union()};
+}
+Encoded encode_body(Builder& b, const DesktopRequest&) {
+  return {fb::Body::DesktopRequest, fb::CreateDesktopRequest(b).Union()};
+}
+Encoded encode_body(Builder& b, const WatchRequest&) {
+  return {fb::Body::WatchRequest, fb::CreateWatchRequest(b).Union()};
+}
+Encoded encode_body(Builder& b, const WatchReply&) {
+  return {fb::Body::WatchReply, fb::CreateWatchReply(b).Union()};
 }
 Encoded encode_body(Builder& b, const Error& m) {
   return {fb::Body::Error,
@@ -270,8 +269,15 @@ Result<Body> decode_body(const fb::PolicyRequest& m) {
   return Body(std::move(request));
 }
 Result<Body> decode_body(const fb::PolicyReply& m) {
-  PolicyReply reply{m.allowed(), {}};
+  PolicyReply reply{m.allowed(), {}, {}};
   if (!take(m.reason(), reply.reason, kMaxErrorText)) return bad_field("reason: not text");
+  if (m.quota() && m.quota()->size() > kMaxQuotas) return bad_field("quota: too many");
+  for (flatbuffers::uoffset_t i = 0; m.quota() && i < m.quota()->size(); ++i) {
+    const fb::QuotaUse& from = *m.quota()->Get(i);
+    QuotaUse use{{}, from.used(), from.limit()};
+    if (!take(from.name(), use.name)) return bad_field("quota: not text");
+    reply.quota.push_back(std::move(use));
+  }
   return Body(std::move(reply));
 }
 Result<Body> decode_body(const fb::ReloadRequest&) {
@@ -279,6 +285,30 @@ Result<Body> decode_body(const fb::ReloadRequest&) {
 }
 Result<Body> decode_body(const fb::ReloadReply&) {
   return Body(ReloadReply{});
+}
+Result<Body> decode_body(const fb::DisplayRequest& m) {
+  DisplayRequest request;
+  if (!take(m.name(), request.name, kMaxSourceName))
+    return bad_field("display name: at most 256 bytes of text");
+  if (!take(m.auth_name(), request.auth_name, kMaxClientName)) {
+    return bad_field("authorization name: at most 64 bytes of text");
+  }
+  const auto data = view(m.auth_data());
+  if (data.size() > kMaxAuthBytes) return bad_field("authorization data: at most 1024 bytes");
+  request.auth_data.assign(data.begin(), data.end());
+  return Body(std::move(request));
+}
+Result<Body> decode_body(const fb::DisplayReply&) {
+  return Body(DisplayReply{});
+}
+Result<Body> decode_body(const fb::DesktopRequest&) {
+  return Body(DesktopRequest{});
+}
+Result<Body> decode_body(const fb::WatchRequest&) {
+  return Body(WatchRequest{});
+}
+Result<Body> decode_body(const fb::WatchReply&) {
+  return Body(WatchReply{});
 }
 Result<Body> decode_body(const fb::Error& m) {
   Error error;
@@ -325,6 +355,18 @@ Result<Body> decode_union(const fb::Message& message) {
       return decode_body(*message.body_as_ReloadRequest());
     case fb::Body::ReloadReply:
       return decode_body(*message.body_as_ReloadReply());
+    case fb::Body::DisplayRequest:
+      return decode_body(*message.body_as_DisplayRequest());
+    case fb::Body::DisplayReply:
+      return decode_body(*message.body_as_DisplayReply());
+    case fb::Body::DesktopRequest:
+      return decode_body(*message.body_as_DesktopRequest());
+    case fb::Body::DesktopReply:
+      return decode_body(*message.body_as_DesktopReply());
+    case fb::Body::WatchRequest:
+      return decode_body(*message.body_as_WatchRequest());
+    case fb::Body::WatchReply:
+      return decode_body(*message.body_as_WatchReply());
     case fb::Body::NONE:
       break;
   }

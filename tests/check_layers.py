@@ -4,6 +4,7 @@
     client/include itself alone, and none of the libraries that the client is built with
     client/src     the public headers, proto
     client/cli     the public headers, proto, client/src
+    client/session proto
     daemon         proto; within it the spine goes one way (SPINE below), and a source or a pool knows its
                    interface and the base, never another source or pool
     python-client  the public headers
@@ -33,11 +34,13 @@ HIDDEN_LIBRARIES = re.compile(r"^(boost|flatbuffers|spdlog|fmt|xcb|X11)/|_genera
 BASE = {
     "daemon/" + unit
     for unit in (
+        "byte_account",
         "config",
         "cursor",
         "frame",
         "heartbeat",
         "journal",
+        "handed_display",
         "log",
         "metrics",
         "shared_page",
@@ -46,12 +49,13 @@ BASE = {
         "text_pattern",
         "thread_name",
         "wait",
+        "wake_pipe",
     )
 }
-INTERFACES = {"daemon/capture/source", "daemon/memory/pool"}
+INTERFACES = {"daemon/capture/desktop", "daemon/capture/source", "daemon/memory/pool"}
 SPINE: dict[str, set[str]] = {
     **{unit: set() for unit in BASE | INTERFACES},
-    "daemon/policy": set(),
+    "daemon/policy": {"daemon/quota"},
     "daemon/quota": set(),
     "daemon/config": {"daemon/policy", "daemon/quota"},
     "daemon/pacer": set(),
@@ -59,6 +63,7 @@ SPINE: dict[str, set[str]] = {
     "daemon/ring": {"daemon/reader"},
     "daemon/publisher": {"daemon/reader", "daemon/ring"},
     "daemon/stream": {"daemon/memory/pool", "daemon/publisher", "daemon/reader", "daemon/ring"},
+    "daemon/desktop_watcher": {"daemon/capture/desktop"},
     "daemon/epoch_loop": {"daemon/pacer", "daemon/publisher", "daemon/reader", "daemon/ring", "daemon/stream"}
     | INTERFACES,
     "daemon/pump": {"daemon/epoch_loop", "daemon/publisher", "daemon/reader", "daemon/ring", "daemon/stream"}
@@ -144,6 +149,7 @@ def may_include(source: str, target: str) -> bool:
         "proto/": ("proto/",),
         "client/include/": ("client/include/",),
         "client/src/": ("client/include/", "client/src/", "proto/"),
+        "client/session/": ("client/session/", "proto/"),
         "client/cli/": ("client/include/", "client/src/", "client/cli/", "proto/"),
         "daemon/": ("daemon/", "proto/"),
         "python-client/": ("python-client/", "client/include/"),

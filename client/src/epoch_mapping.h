@@ -32,8 +32,6 @@ struct EpochInfo {
   uint32_t lease_ms = 0;
   uint32_t cursor_shapes = 0;
   uint32_t keepalive_ms = 0;
-  int32_t x = 0;  // of the frames' first pixel on the desktop
-  int32_t y = 0;
 };
 
 class EpochMapping {

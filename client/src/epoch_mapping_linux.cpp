@@ -107,9 +107,7 @@ proto::Status EpochMapping::check_layout(const proto::OpenReply& reply) {
            page.slot_bytes,
            reply.lease_ms,
            page.cursor_shapes,
-           reply.keepalive_ms,
-           page.x,
-           page.y};
+           reply.keepalive_ms};
   const EpochInfo& info = info_;
   if (info.slot_count < 1 || info.slot_count > proto::kMaxSlots ||
       info.cursor_shapes > proto::kCursorShapes ||

@@ -24,8 +24,8 @@ namespace {
 
 const xcb_screen_t* screen_of(xcb_connection_t* xcb, int number) {
   auto screens = xcb_setup_roots_iterator(xcb_get_setup(xcb));
-  while (number-- > 0) xcb_screen_next(&screens);
-  return screens.data;
+  while (number-- > 0 && screens.rem > 0) xcb_screen_next(&screens);
+  return screens.rem > 0 ? screens.data : nullptr;
 }
 
 std::string version(uint32_t major, uint32_t minor) {
@@ -53,11 +53,41 @@ Result<std::unique_ptr<X11Connection>> X11Connection::open(const std::string& di
     default:
       return explain_x11_refusal(*display);
   }
-  connection->screen_ = screen_of(connection->xcb_, screen);
-  if (auto local = connection->require_local_socket(); !local) return local.error();
-  if (auto extensions = connection->require_extensions(); !extensions) return extensions.error();
-  connection->find_optional_extensions();
+  if (auto looked = connection->look_at_server(screen); !looked) return looked.error();
   return connection;
+}
+
+Result<std::unique_ptr<X11Connection>> X11Connection::open(DisplayAccess access) {
+  const auto display = parse_x11_display(access.name);
+  if (!display) return display.error();
+  xcb_auth_info_t auth{};
+  auth.namelen = static_cast<int>(access.auth_name.size());
+  auth.name = access.auth_name.data();
+  auth.datalen = static_cast<int>(access.auth_data.size());
+  auth.data = reinterpret_cast<char*>(access.auth_data.data());
+  const bool has_auth = !access.auth_name.empty();
+  std::unique_ptr<X11Connection> connection(new X11Connection(
+      display->name, xcb_connect_to_fd(access.socket.release(), has_auth ? &auth : nullptr)));
+  if (connection->lost()) {
+    return Error{ErrorCode::kPermissionDenied,
+                 "the X server at " + display->name + " refused the connection that was handed in",
+                 "is the cookie that of the session's own XAUTHORITY?"};
+  }
+  if (auto looked = connection->look_at_server(display->screen); !looked) return looked.error();
+  return connection;
+}
+
+Status X11Connection::look_at_server(int screen) {
+  screen_ = screen_of(xcb_, screen);
+  if (screen_ == nullptr) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "the X server at " + name_ + " has no screen " + std::to_string(screen),
+                 "screens count from 0"};
+  }
+  if (auto local = require_local_socket(); !local) return local;
+  if (auto extensions = require_extensions(); !extensions) return extensions;
+  find_optional_extensions();
+  return Ok{};
 }
 
 X11Connection::X11Connection(std::string name, xcb_connection_t* xcb) : name_(std::move(name)), xcb_(xcb) {}

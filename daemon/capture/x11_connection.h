@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "daemon/handed_display.h"
 #include "proto/result.h"
 
 namespace framering::daemon {
@@ -22,6 +23,8 @@ class X11Connection {
  public:
   // As open_x11_source().
   static proto::Result<std::unique_ptr<X11Connection>> open(const std::string& display);
+  // Over a connection that was handed in. Blocks until the server answers or it is withdrawn.
+  static proto::Result<std::unique_ptr<X11Connection>> open(DisplayAccess access);
   ~X11Connection();
   X11Connection(const X11Connection&) = delete;
   X11Connection& operator=(const X11Connection&) = delete;
@@ -47,6 +50,7 @@ class X11Connection {
 
  private:
   X11Connection(std::string name, xcb_connection_t* xcb);
+  proto::Status look_at_server(int screen);
   proto::Status require_local_socket() const;
   proto::Status require_extensions();
   void find_optional_extensions();

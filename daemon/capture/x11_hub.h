@@ -43,6 +43,7 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
  public:
   // As open_x11_source().
   static proto::Result<std::shared_ptr<X11Hub>> open(const std::string& display);
+  static proto::Result<std::shared_ptr<X11Hub>> open(DisplayAccess access);
   ~X11Hub();
   X11Hub(const X11Hub&) = delete;
   X11Hub& operator=(const X11Hub&) = delete;
@@ -51,6 +52,10 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
 
   void add(X11Listener& listener);
   void remove(X11Listener& listener);  // it hears nothing once this has returned
+
+  // For X11WindowEvents.
+  void select(xcb_window_t window, uint32_t mask);
+  void deselect(xcb_window_t window, uint32_t mask);
 
   // What changes on the root window; made for its first user, gone with the last.
   std::shared_ptr<X11RootDamage> root_damage();
@@ -74,11 +79,14 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
 
  private:
   explicit X11Hub(std::unique_ptr<X11Connection> connection);
+  static proto::Result<std::shared_ptr<X11Hub>> start(std::unique_ptr<X11Connection> connection);
   proto::Status make_descriptors();
   void listen();
   // Whether the listening thread gets up for what the server sends.
   void listen_to_server(bool wanted);
   void dispatch(const xcb_generic_event_t& event);
+  void change_mask(xcb_window_t window, uint32_t before);  // locked
+  uint32_t wanted_of(xcb_window_t window) const;           // locked
   void note_screen(uint16_t width, uint16_t height);
   void wake_listeners();  // with listening_ held
 
@@ -97,6 +105,7 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
   std::weak_ptr<X11RootDamage> root_damage_;
   std::atomic<bool> blanked_{false};
   std::atomic<int> redirected_{0};
+  std::multimap<xcb_window_t, uint32_t> wanted_events_;
 
   std::thread thread_;
 };
@@ -104,12 +113,19 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
 // The hubs of a daemon: one a display, for as long as someone uses it.
 class X11Hubs {
  public:
+  // `handed` is where kSessionDisplay comes from, and outlives this; none: there is no such display.
+  explicit X11Hubs(HandedDisplay* handed = nullptr) : handed_(handed) {}
+
   // Connects where there is no hub, or where the hub's server has gone.
   proto::Result<std::shared_ptr<X11Hub>> get(const std::string& display);
 
  private:
+  proto::Result<std::shared_ptr<X11Hub>> get_handed();
+
+  HandedDisplay* const handed_;
   std::mutex mutex_;
   std::map<std::string, std::weak_ptr<X11Hub>> hubs_;
+  std::shared_ptr<X11Hub> handed_hub_;  // kept while nobody captures: there is no second connection
 };
 
 }  // namespace framering::daemon

@@ -40,15 +40,24 @@ bool is_dark(uint8_t saver_state) {
 Result<std::shared_ptr<X11Hub>> X11Hub::open(const std::string& display) {
   auto connection = X11Connection::open(display);
   if (!connection) return connection.error();
-  std::shared_ptr<X11Hub> hub(new X11Hub(*std::move(connection)));
+  return start(*std::move(connection));
+}
+
+Result<std::shared_ptr<X11Hub>> X11Hub::open(DisplayAccess access) {
+  auto connection = X11Connection::open(std::move(access));
+  if (!connection) return connection.error();
+  return start(*std::move(connection));
+}
+
+Result<std::shared_ptr<X11Hub>> X11Hub::start(std::unique_ptr<X11Connection> connection) {
+  std::shared_ptr<X11Hub> hub(new X11Hub(std::move(connection)));
   if (auto made = hub->make_descriptors(); !made) return made.error();
   xcb_connection_t* xcb = hub->connection_->xcb();
   const xcb_window_t root = hub->connection_->root();
   // StructureNotify tells of every new size of the root, SubstructureNotify of the windows on it, RandR of
   // the monitors, PropertyChange of the active window.
-  const uint32_t mask =
-      XCB_EVENT_MASK_STRUCTURE_NOTIFY | XCB_EVENT_MASK_SUBSTRUCTURE_NOTIFY | XCB_EVENT_MASK_PROPERTY_CHANGE;
-  xcb_change_window_attributes(xcb, root, XCB_CW_EVENT_MASK, &mask);
+  hub->select(root, XCB_EVENT_MASK_STRUCTURE_NOTIFY | XCB_EVENT_MASK_SUBSTRUCTURE_NOTIFY |
+                        XCB_EVENT_MASK_PROPERTY_CHANGE);
   if (hub->connection_->has_monitors()) {
     xcb_randr_select_input(xcb, root,
                            XCB_RANDR_NOTIFY_MASK_SCREEN_CHANGE | XCB_RANDR_NOTIFY_MASK_CRTC_CHANGE |
@@ -98,6 +107,38 @@ void X11Hub::add(X11Listener& listener) {
 void X11Hub::remove(X11Listener& listener) {
   std::lock_guard lock(listening_);
   std::erase(listeners_, &listener);
+}
+
+uint32_t X11Hub::wanted_of(xcb_window_t window) const {
+  uint32_t mask = 0;
+  const auto [first, last] = wanted_events_.equal_range(window);
+  for (auto wanted = first; wanted != last; ++wanted) mask |= wanted->second;
+  return mask;
+}
+
+// Sent under the lock, so that the last change is the one that holds.
+void X11Hub::change_mask(xcb_window_t window, uint32_t before) {
+  const uint32_t mask = wanted_of(window);
+  if (mask == before) return;
+  xcb_change_window_attributes(connection_->xcb(), window, XCB_CW_EVENT_MASK, &mask);
+}
+
+void X11Hub::select(xcb_window_t window, uint32_t mask) {
+  std::lock_guard lock(mutex_);
+  const uint32_t before = wanted_of(window);
+  wanted_events_.emplace(window, mask);
+  change_mask(window, before);
+}
+
+void X11Hub::deselect(xcb_window_t window, uint32_t mask) {
+  {
+    std::lock_guard lock(mutex_);
+    const uint32_t before = wanted_of(window);
+    const auto [first, last] = wanted_events_.equal_range(window);
+    wanted_events_.erase(std::find_if(first, last, [mask](const auto& each) { return each.second == mask; }));
+    change_mask(window, before);
+  }
+  xcb_flush(connection_->xcb());
 }
 
 std::shared_ptr<X11RootDamage> X11Hub::root_damage() {
@@ -228,11 +269,24 @@ void X11Hub::listen() {
 
 Result<std::shared_ptr<X11Hub>> X11Hubs::get(const std::string& display) {
   std::lock_guard lock(mutex_);
+  if (handed_ != nullptr && display == kSessionDisplay) return get_handed();
   auto hub = hubs_[display].lock();
   if (hub && !hub->connection().lost()) return hub;
   auto opened = X11Hub::open(display);
   if (opened) hubs_[display] = *opened;
   return opened;
+}
+
+Result<std::shared_ptr<X11Hub>> X11Hubs::get_handed() {
+  if (auto access = handed_->take()) {
+    auto opened = X11Hub::open(*std::move(access));
+    if (!opened) return opened.error();
+    handed_hub_ = *std::move(opened);
+  }
+  if (handed_hub_ && !handed_hub_->connection().lost()) return handed_hub_;
+  handed_hub_.reset();
+  return proto::Error{ErrorCode::kUnavailable, "no session has handed in its desktop",
+                      "run framering-session in it, as a user who may (display = true of a [[policy]])"};
 }
 
 }  // namespace framering::daemon

@@ -33,12 +33,14 @@ class X11Window final : public X11View {
   Result<Geometry> geometry() override;
   Status bind(const Geometry& geometry, std::span<const Surface> surfaces) override;
   Status sync() override;
+  Result<std::optional<proto::DesktopPoint>> position() override;
 
  private:
   // What events say of the window that is captured.
   struct Heard {
     bool drawn = false;
     bool renewed = false;  // it has another picture
+    bool moved = true;     // since it was last asked where it is
     bool hidden = false;
     bool top_hidden = false;  // the window that it is in
     bool destroyed = false;
@@ -80,8 +82,10 @@ void X11Window::heard(uint8_t type, const xcb_generic_event_t& event) {
     const auto& configured = reinterpret_cast<const xcb_configure_notify_event_t&>(event);
     const X11Area now{0, 0, static_cast<uint16_t>(configured.width + 2 * configured.border_width),
                       static_cast<uint16_t>(configured.height + 2 * configured.border_width)};
-    if (configured.window == window_ && now != std::exchange(shown_, now) && heard_.is_shown()) {
-      note(heard_.renewed);
+    if (configured.window == window_) {
+      // Its coordinates are those of its parent, or of the root where the window manager tells it of a move.
+      note(heard_.moved);
+      if (now != std::exchange(shown_, now) && heard_.is_shown()) note(heard_.renewed);
     }
   } else if (type == XCB_MAP_NOTIFY) {
     const auto& mapped = reinterpret_cast<const xcb_map_notify_event_t&>(event);
@@ -102,12 +106,17 @@ void X11Window::heard(uint8_t type, const xcb_generic_event_t& event) {
   } else if (type == XCB_REPARENT_NOTIFY) {
     if (reinterpret_cast<const xcb_reparent_notify_event_t&>(event).window == window_) {
       heard_.top_hidden = false;  // where it is now, it is hidden or shown with its new parents
+      note(heard_.moved);
       note(heard_.renewed);
     }
   } else if (type == XCB_DESTROY_NOTIFY) {
     if (reinterpret_cast<const xcb_destroy_notify_event_t&>(event).window == window_) note(heard_.destroyed);
-  } else if (type == XCB_PROPERTY_NOTIFY || type == XCB_FOCUS_OUT) {
-    // Of the root, where the window manager tells it; of the window itself, where there is none.
+  } else if (type == XCB_PROPERTY_NOTIFY) {
+    // The window manager tells it there.
+    const auto& changed = reinterpret_cast<const xcb_property_notify_event_t&>(event);
+    if (follows_focus() && changed.window == caller_.connection().root()) note(heard_.focus);
+  } else if (type == XCB_FOCUS_OUT) {
+    // Of the window itself, where there is no window manager.
     if (follows_focus()) note(heard_.focus);
   }
   if (news) caller_.bell().ring();
@@ -144,7 +153,9 @@ Status X11Window::attach() {
 }
 
 Status X11Window::follow_focus() {
-  const auto active = x11_active_window(caller_);
+  const auto atoms = x11_window_atoms(caller_);
+  if (!atoms) return atoms.error();
+  const auto active = x11_active_window(caller_, *atoms);
   if (!active) return active.error();
   // Where nothing has the focus the one that had it goes on.
   if (!*active || **active == picture_->id()) return Ok{};
@@ -192,13 +203,15 @@ Status X11Window::bind(const Geometry& geometry, std::span<const Surface> surfac
   if (geometry != geometry_) {
     return Error{ErrorCode::kInvalidArgument, "the window has another size or format", {}};
   }
-  return bind_picture(picture_->damage(),
-                      {.drawable = picture_->pixmap(),
-                       .depth = picture_->depth(),
-                       .x = area.x,
-                       .y = area.y,
-                       .area = {0, 0, area.width, area.height}},
-                      geometry, surfaces);
+  const X11Picture picture{.drawable = picture_->pixmap(),
+                           .depth = picture_->depth(),
+                           .x = area.x,
+                           .y = area.y,
+                           .area = {0, 0, area.width, area.height}};
+  if (auto bound = bind_picture(picture_->damage(), picture, geometry, surfaces); !bound) return bound;
+  std::lock_guard lock(mutex_);
+  heard_.moved = true;  // for the new epoch
+  return Ok{};
 }
 
 Result<SourceEvents> X11Window::news() {
@@ -206,6 +219,7 @@ Result<SourceEvents> X11Window::news() {
   if (heard_.destroyed && !follows_focus()) return closed();
   return SourceEvents{.changed = std::exchange(heard_.drawn, false),
                       .geometry = heard_.renewed || heard_.focus,
+                      .moved = heard_.moved,
                       .stale = !heard_.is_shown()};
 }
 
@@ -214,6 +228,20 @@ Status X11Window::sync() {
   const auto reply = caller_.reply<xcb_get_input_focus_reply_t>(xcb_get_input_focus(caller_.xcb()));
   if (!reply) return reply.error();
   return Ok{};
+}
+
+Result<std::optional<proto::DesktopPoint>> X11Window::position() {
+  {
+    std::lock_guard lock(mutex_);
+    heard_.moved = false;
+  }
+  XcbPtr<xcb_generic_error_t> error;
+  const auto place = caller_.reply<xcb_translate_coordinates_reply_t>(
+      xcb_translate_coordinates(caller_.xcb(), picture_->id(), caller_.connection().root(), 0, 0), error);
+  if (caller_.has_ended()) return caller_.ended();
+  // One that is closed stays where it was.
+  if (!place) return std::optional<proto::DesktopPoint>();
+  return std::optional(proto::DesktopPoint{place->dst_x, place->dst_y});
 }
 
 // A picture of an older size holds no frame.

@@ -24,9 +24,8 @@ Result<std::unique_ptr<X11WindowPicture>> X11WindowPicture::create(const X11Call
   }
   std::string text = x11_window_text(window.id);
   if (!window.title.empty()) text += " \"" + window.title + "\"";
-  // All sources of the connection select the same, so that it need not be taken back.
-  const uint32_t events = XCB_EVENT_MASK_STRUCTURE_NOTIFY | XCB_EVENT_MASK_FOCUS_CHANGE;
-  const auto selected = xcb_change_window_attributes_checked(xcb, window.id, XCB_CW_EVENT_MASK, &events);
+  X11WindowEvents events(caller.hub(), window.id,
+                         XCB_EVENT_MASK_STRUCTURE_NOTIFY | XCB_EVENT_MASK_FOCUS_CHANGE);
   const auto redirected =
       xcb_composite_redirect_window_checked(xcb, window.id, XCB_COMPOSITE_REDIRECT_AUTOMATIC);
   const auto attributes_cookie = xcb_get_window_attributes(xcb, window.id);
@@ -34,8 +33,8 @@ Result<std::unique_ptr<X11WindowPicture>> X11WindowPicture::create(const X11Call
   const auto geometry = caller.reply<xcb_get_geometry_reply_t>(geometry_cookie);
   const auto attributes = caller.reply<xcb_get_window_attributes_reply_t>(attributes_cookie);
   if (caller.has_ended()) return caller.ended();
-  const Status selects = caller.checked(selected), redirects = caller.checked(redirected);
-  if (!attributes || !geometry || !selects) {
+  const Status redirects = caller.checked(redirected);
+  if (!attributes || !geometry) {
     return Error{ErrorCode::kNotFound, "the window " + text + " was closed", {}};
   }
   if (!redirects) {
@@ -49,14 +48,15 @@ Result<std::unique_ptr<X11WindowPicture>> X11WindowPicture::create(const X11Call
     xcb_composite_unredirect_window(xcb, window.id, XCB_COMPOSITE_REDIRECT_AUTOMATIC);
     return format.error();
   }
-  return std::unique_ptr<X11WindowPicture>(
-      new X11WindowPicture(caller, window.id, std::move(text), *format, (*geometry)->depth));
+  return std::unique_ptr<X11WindowPicture>(new X11WindowPicture(
+      caller, window.id, std::move(events), std::move(text), *format, (*geometry)->depth));
 }
 
-X11WindowPicture::X11WindowPicture(const X11Caller& caller, xcb_window_t window, std::string text,
-                                   proto::PixelFormat format, uint8_t depth)
+X11WindowPicture::X11WindowPicture(const X11Caller& caller, xcb_window_t window, X11WindowEvents events,
+                                   std::string text, proto::PixelFormat format, uint8_t depth)
     : caller_(caller),
       window_(window),
+      events_(std::move(events)),
       text_(std::move(text)),
       format_(format),
       depth_(depth),

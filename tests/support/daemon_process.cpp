@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <thread>
+#include <utility>
 
 #include "proto/channel.h"
 
@@ -39,13 +40,18 @@ DaemonProcess::DaemonProcess(const std::vector<std::string>& arguments, const st
     std::ofstream(folder_ + "/configuration.toml") << configuration;
     words.insert(words.end(), {"--config", folder_ + "/configuration.toml"});
   }
+  words_ = std::move(words);
+  start();
+}
+
+void DaemonProcess::start() {
   const pid_t parent = getpid();
   pid_ = fork();
   if (pid_ == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(126);
     std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
+    for (std::string& word : words_) argv.push_back(word.data());
     argv.push_back(nullptr);
     execv(argv[0], argv.data());
     std::perror(FRAMERINGD);

@@ -19,12 +19,15 @@ class DaemonProcess {
 
   const std::string& socket() const { return socket_; }
   pid_t pid() const { return pid_; }
+  // After its end: another one, on the same socket. Aborts the test program if it does not answer.
+  void start();
   // Sends the signal and waits for the end, at most 5 s; the exit status as waitpid gives it, -1 if it did
   // not end.
   int end(int signal);
 
  private:
   std::string folder_;
+  std::vector<std::string> words_;
   std::string socket_;
   pid_t pid_ = -1;
 };

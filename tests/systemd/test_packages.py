@@ -12,10 +12,12 @@ MULTIARCH = "usr/lib/x86_64-linux-gnu"
 PROGRAMS = {
     "etc/framering.toml",
     "usr/bin/framering",
+    "usr/bin/framering-session",
     "usr/bin/frameringd",
     "usr/lib/systemd/system/frameringd.service",
     "usr/lib/systemd/system/frameringd.socket",
     "usr/lib/systemd/system/frameringd@.service",
+    "usr/lib/systemd/user/framering-session.service",
     "usr/lib/systemd/user/frameringd.service",
     "usr/lib/systemd/user/frameringd.socket",
     "usr/lib/sysusers.d/framering.conf",
@@ -23,6 +25,7 @@ PROGRAMS = {
     "usr/share/bash-completion/completions/framering",
     "usr/share/zsh/site-functions/_framering",
     "usr/share/fish/vendor_completions.d/framering.fish",
+    "usr/share/man/man1/framering-session.1.gz",
     "usr/share/man/man1/framering.1.gz",
     "usr/share/man/man5/framering.toml.5.gz",
     "usr/share/man/man8/frameringd.8.gz",
@@ -112,7 +115,7 @@ def test_both_services_are_hardened_alike(unpacked: Path) -> None:
 
 # --- man pages ---
 
-PAGES = ("man1/framering.1", "man5/framering.toml.5", "man8/frameringd.8")
+PAGES = ("man1/framering.1", "man1/framering-session.1", "man5/framering.toml.5", "man8/frameringd.8")
 
 
 def rendered(folder: Path, page: str) -> str:
@@ -138,6 +141,8 @@ def options_of(folder: Path, program: str, *commands: str) -> set[str]:
 def test_the_man_pages_explain_every_option_and_command(unpacked: Path) -> None:
     told = rendered(unpacked, "man8/frameringd.8")
     assert {option for option in options_of(unpacked, "frameringd") if option not in told} == set()
+    told = rendered(unpacked, "man1/framering-session.1")
+    assert {option for option in options_of(unpacked, "framering-session") if option not in told} == set()
     told = rendered(unpacked, "man1/framering.1")
     overview = check(unpacked / "usr/bin/framering", "--help")
     commands = re.findall(
@@ -154,7 +159,7 @@ def test_the_man_pages_explain_every_option_and_command(unpacked: Path) -> None:
 
 @needs("man")
 def test_the_man_pages_name_the_installed_configuration(unpacked: Path) -> None:
-    for page in PAGES[1:]:
+    for page in PAGES[2:]:
         assert "/etc/framering.toml" in rendered(unpacked, page)
     unit = (unpacked / "usr/lib/systemd/system/frameringd.service").read_text()
     assert "ExecStart=/usr/bin/frameringd --config /etc/framering.toml\n" in unit

@@ -271,6 +271,61 @@ def test_a_user_has_a_daemon_of_the_own_session(machine: Machine, desktop: None)
     assert json.loads(machine.run("framering", "list", "--json", env=env))["daemon_pid"] == main_pid(machine)
 
 
+HANDED_IN = f"""
+display = "session"
+allow_uids = [{READER}]
+[[policy]]
+uids = [{DESK}]
+sources = ["*"]
+display = true
+"""
+
+
+LOGIN1 = ("org.freedesktop.login1",)
+MANAGER = ("org.freedesktop.login1.Manager", "GetSession")
+
+
+def login_session(machine: Machine) -> str:
+    """The D-Bus path of desk's, or nothing."""
+    for line in machine.run("loginctl", "--no-legend", "list-sessions").splitlines():
+        number, uid = line.split()[:2]
+        if int(uid) == DESK:
+            found = machine.run("busctl", "call", *LOGIN1, "/org/freedesktop/login1", *MANAGER, "s", number)
+            return str(found.split('"')[1])
+    return ""
+
+
+def test_a_session_hands_in_its_desktop_of_which_nothing_is_seen_while_it_is_locked(
+    machine: Machine, desktop: None
+) -> None:
+    configure(machine, HANDED_IN)
+    machine.run("systemctl", "restart", SERVICE)
+    grab = ("framering", "grab", "-o", "/dev/null", "--timeout", 2)
+    assert "no session has handed in its desktop" in machine.try_run(*grab, user=READER).stderr
+    log_in = ("systemd-run", "--quiet", "--pipe", "--wait", "--uid=desk", "--property=PAMName=login")
+    variables = ("DISPLAY=:7", "XAUTHORITY=/home/desk/.Xauthority", "XDG_SESSION_TYPE=x11")
+    words = (*log_in, *(f"--setenv={variable}" for variable in variables), "framering-session")
+    with machine.started(*words, stderr=subprocess.PIPE):
+        wait_until(lambda: machine.try_run(*grab, user=READER).returncode == 0)
+        wait_until(lambda: login_session(machine))
+
+        def lock(locked: bool) -> None:
+            interface = ("org.freedesktop.login1.Session", "SetLockedHint", "b", str(locked).lower())
+            machine.run("busctl", "call", *LOGIN1, login_session(machine), *interface)
+
+        for _ in range(2):
+            lock(True)
+            wait_until(lambda: machine.try_run(*grab, user=READER).returncode == 4)
+            lock(False)
+            wait_until(lambda: machine.try_run(*grab, user=READER).returncode == 0)
+        assert "the desktop's session is in the foreground, locked" in machine.journal(SERVICE)
+        machine.run("loginctl", "terminate-user", "desk")
+        wait_until(lambda: "the desktop of user 1001 is given up" in machine.journal(SERVICE))
+    assert machine.try_run(*grab, user=READER).returncode not in (0, 4)
+    configure(machine, CONFIGURATION)
+    machine.run("systemctl", "restart", SERVICE)
+
+
 def test_an_upgrade_under_load_goes_over_to_the_new_program_and_keeps_the_configuration(
     machine: Machine, desktop: None, newer_package: Path
 ) -> None:

@@ -76,6 +76,7 @@ TEST_F(ConfigTest, NothingSaidIsTheDefault) {
   EXPECT_EQ(config.quota.leases_per_uid, 2048u);
   EXPECT_EQ(config.quota.sources_per_uid, 16u);
   EXPECT_EQ(config.quota.connects_per_second, 500u);
+  EXPECT_EQ(config.quota.bytes_per_uid, uint64_t{4} << 30);
 }
 
 TEST_F(ConfigTest, EveryOptionOfTheCommandLineCounts) {
@@ -120,6 +121,10 @@ TEST_F(ConfigTest, EveryKeyOfTheFileCounts) {
     leases_per_uid = 4
     sources_per_uid = 5
     connects_per_second = 1000000
+    bytes_per_uid = 1099511627776
+    [[policy]]
+    sources = ["*"]
+    quota = { clients_per_uid = 9, bytes_per_uid = 10 }
   )");
   EXPECT_EQ(config.socket, "/run/y");
   EXPECT_THAT(config.sources, ElementsAre("test:1x1@1", "screen"));
@@ -139,6 +144,12 @@ TEST_F(ConfigTest, EveryKeyOfTheFileCounts) {
   EXPECT_EQ(config.quota.leases_per_uid, 4u);
   EXPECT_EQ(config.quota.sources_per_uid, 5u);
   EXPECT_EQ(config.quota.connects_per_second, 1'000'000u);
+  EXPECT_EQ(config.quota.bytes_per_uid, uint64_t{1} << 40);
+  ASSERT_EQ(config.rules.size(), 1u);
+  const QuotaLimits of_rule = changed(config.quota, config.rules[0].quota);
+  EXPECT_EQ(of_rule.clients_per_uid, 9u);
+  EXPECT_EQ(of_rule.bytes_per_uid, 10u);
+  EXPECT_EQ(of_rule.streams_per_uid, 3u);
 }
 
 TEST_F(ConfigTest, TheCommandLineBeatsTheFileAndTheFileTheDefault) {

@@ -80,6 +80,18 @@ TEST(PolicyTest, AllThatARuleAsksForMustHold) {
   EXPECT_FALSE(policy.may_attach({.uid = 2, .gids = {9}, .exe = "/bin/other"}).allowed);
 }
 
+TEST(PolicyTest, TheRuleThatDecidesAlsoSaysHowMuch) {
+  const QuotaLimits others;
+  const Policy policy(
+      kOwn,
+      {{.uids = {{1000}}, .sources = {"*"}, .quota = {{&QuotaLimits::clients_per_uid, 3}}, .name = "r1"},
+       {.sources = {"*"}, .quota = {{&QuotaLimits::bytes_per_uid, 7}}, .name = "r2"}});
+  EXPECT_EQ(policy.limits_of({.uid = 1000}, others).clients_per_uid, 3u);
+  EXPECT_EQ(policy.limits_of({.uid = 1000}, others).bytes_per_uid, others.bytes_per_uid);
+  EXPECT_EQ(policy.limits_of({.uid = 1001}, others).bytes_per_uid, 7u);
+  EXPECT_EQ(policy.limits_of({.uid = 0}, others), others) << "root is bound by no rule";
+}
+
 TEST(PolicyTest, AnEmptyListIsForNobody) {
   const Policy policy(kOwn, {{.uids = std::vector<uint32_t>{}, .sources = {"*"}, .name = "r"}});
   EXPECT_FALSE(policy.may_attach({.uid = 1}).allowed);

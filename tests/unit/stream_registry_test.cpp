@@ -75,7 +75,7 @@ class StreamRegistryTest : public ::testing::Test {
   std::shared_ptr<std::optional<Found>> ask(const std::string& source) {
     auto answer = std::make_shared<std::optional<Found>>();
     registry_->find(
-        named(source), [this] { return quota_.add_source(kUid); },
+        named(source), [this] { return quota_.add_source(kUid, quota_.limits()); },
         [answer](const Found& found) {
           EXPECT_FALSE(*answer) << "one answer";
           *answer = found;

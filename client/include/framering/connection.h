@@ -1,10 +1,12 @@
 // Part of the public API.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "framering/desktop.h"
 #include "framering/error.h"
 #include "framering/export.h"
 #include "framering/stream.h"
@@ -33,14 +35,25 @@ class FRAMERING_API Connection {
   ~Connection();
 
   std::vector<StreamInfo> list();
+  // The monitors and windows of the display that the daemon captures: what the policy lets this user open.
+  // Throws unavailable (no X server, with the reason), invalid_argument (no display is configured), timeout.
+  Desktop desktop();
+  // Tells when it changes. A later call takes the place of an earlier one's watch.
+  DesktopWatch watch_desktop();
   // What the daemon counts, as text for Prometheus (exposition format 0.0.4).
   std::string metrics();
 
-  // What the daemon's policy says to a user who asks for this source, and why. Others than oneself: for root
-  // and the daemon's own user, else throws permission_denied.
+  // What the daemon's policy says to a user who asks for this source, and why, and how much of his quota he
+  // has taken. Others than oneself: for root and the daemon's own user, else throws permission_denied.
+  struct QuotaUse {
+    std::string name;  // the configuration's: "clients_per_uid"
+    uint64_t used = 0;
+    uint64_t limit = 0;
+  };
   struct Verdict {
     bool allowed = false;
     std::string reason;
+    std::vector<QuotaUse> quota;
   };
   Verdict check_policy(uint32_t uid, const std::string& source);
   // Has the daemon read its configuration again: policy, quotas, log level. For root and its own user.

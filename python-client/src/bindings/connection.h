@@ -7,6 +7,7 @@
 #include <string>
 
 #include "framering/connection.h"
+#include "python-client/src/bindings/desktop.h"
 #include "python-client/src/bindings/stream.h"
 
 namespace framering::python {
@@ -17,6 +18,9 @@ class PyConnection {
   static PyConnection connect(const std::string& socket_path);
 
   nanobind::list list() const;
+  nanobind::object stats() const;
+  Desktop desktop() const;
+  PyDesktopWatch watch_desktop() const;
   PyStream open(const OpenOptions& options) const;
 
   void close();

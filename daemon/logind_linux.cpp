@@ -1,0 +1,303 @@
+#include <poll.h>
+#include <spdlog/spdlog.h>
+#include <systemd/sd-bus.h>
+
+#include <algorithm>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstring>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "daemon/logind.h"
+
+namespace framering::daemon {
+
+namespace {
+
+constexpr const char* kLogind = "org.freedesktop.login1";
+constexpr const char* kManagerPath = "/org/freedesktop/login1";
+constexpr const char* kManager = "org.freedesktop.login1.Manager";
+constexpr const char* kSession = "org.freedesktop.login1.Session";
+constexpr const char* kUser = "org.freedesktop.login1.User";
+constexpr const char* kProperties = "org.freedesktop.DBus.Properties";
+
+struct SlotUnref {
+  void operator()(sd_bus_slot* slot) const { sd_bus_slot_unref(slot); }
+};
+using Slot = std::unique_ptr<sd_bus_slot, SlotUnref>;
+
+struct LoginSession {
+  SessionState state;
+  std::string display;
+  bool is_closing = false;
+};
+
+// The reply to GetAll.
+LoginSession read_session(sd_bus_message* message) {
+  LoginSession session{{.is_known = true}, {}};
+  if (sd_bus_message_enter_container(message, 'a', "{sv}") < 0) return session;
+  while (sd_bus_message_enter_container(message, 'e', "sv") > 0) {
+    const char* name = "";
+    const char* text = "";
+    int flag = 0;
+    sd_bus_message_read(message, "s", &name);
+    const std::string_view key = name;
+    if (key == "Active" && sd_bus_message_read(message, "v", "b", &flag) >= 0) {
+      session.state.active = flag != 0;
+    } else if (key == "LockedHint" && sd_bus_message_read(message, "v", "b", &flag) >= 0) {
+      session.state.locked = flag != 0;
+    } else if (key == "Display" && sd_bus_message_read(message, "v", "s", &text) >= 0) {
+      session.display = text;
+    } else if (key == "State" && sd_bus_message_read(message, "v", "s", &text) >= 0) {
+      session.is_closing = std::string_view(text) == "closing";
+    } else if (key == "User") {
+      sd_bus_message_read(message, "v", "(uo)", &session.state.uid, nullptr);
+    } else {
+      sd_bus_message_skip(message, "v");
+    }
+    if (sd_bus_message_exit_container(message) < 0) break;
+  }
+  return session;
+}
+
+}  // namespace
+
+// One connection. What it hears makes it ask again for all that it wants to know: logind's signals say that
+// something changed, and its answers what holds.
+class Logind::Bus {
+ public:
+  explicit Bus(Logind& owner) : owner_(owner), fd_(owner.io_), timer_(owner.io_) {}
+  ~Bus();
+
+  // 0, or an errno.
+  int open();
+  void ask();
+
+ private:
+  // The questions in progress; what comes of them is the last answer's to tell.
+  struct Query {
+    std::vector<Slot> slots;
+    size_t unanswered = 0;
+    SessionState found;
+  };
+
+  template <void (Bus::*answered)(sd_bus_message*)>
+  static int reply(sd_bus_message* message, void* bus, sd_bus_error*) {
+    (static_cast<Bus*>(bus)->*answered)(message);
+    return 0;
+  }
+  static int changed(sd_bus_message*, void* bus, sd_bus_error*) {
+    static_cast<Bus*>(bus)->ask();
+    return 0;
+  }
+
+  template <void (Bus::*answered)(sd_bus_message*), class... Arguments>
+  void call(const char* path, const char* interface, const char* member, const char* types,
+            Arguments... arguments) {
+    sd_bus_slot* slot = nullptr;
+    if (sd_bus_call_method_async(bus_, &slot, kLogind, path, interface, member, &reply<answered>, this, types,
+                                 arguments...) < 0) {
+      return;
+    }
+    query_.slots.emplace_back(slot);
+    ++query_.unanswered;
+  }
+  void session_by_pid(sd_bus_message* message);
+  void user_by_pid(sd_bus_message* message);
+  void display_session(sd_bus_message* message);
+  void all_sessions(sd_bus_message* message);
+  void session(sd_bus_message* message);
+  void ask_session(const char* path);
+  void finish_if_all_answered();
+  bool is_absent(sd_bus_message* message);
+  void process();
+  int wait();  // 0, or a negative errno
+
+  Logind& owner_;
+  sd_bus* bus_ = nullptr;
+  boost::asio::posix::stream_descriptor fd_;
+  boost::asio::steady_timer timer_;
+  Query query_;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+Logind::Bus::~Bus() {
+  if (fd_.is_open()) fd_.release();  // it is the bus's
+  query_ = {};
+  sd_bus_close_unref(bus_);
+}
+
+int Logind::Bus::open() {
+  if (const int opened = sd_bus_open_system(&bus_); opened < 0) return -opened;
+  const auto hear = [this](const char* interface, const char* signal) {
+    return sd_bus_match_signal_async(bus_, nullptr, kLogind, nullptr, interface, signal, &Bus::changed,
+                                     nullptr, this);
+  };
+  for (const auto& [interface, signal] :
+       {std::pair(kProperties, "PropertiesChanged"), std::pair(kManager, "SessionNew"),
+        std::pair(kManager, "SessionRemoved")}) {
+    if (const int heard = hear(interface, signal); heard < 0) return -heard;
+  }
+  fd_.assign(sd_bus_get_fd(bus_));
+  ask();
+  return -wait();
+}
+
+void Logind::Bus::ask() {
+  query_ = {};  // nobody waits for the answers to earlier ones
+  if (const auto* pid = std::get_if<uint32_t>(&owner_.target_)) {
+    call<&Bus::session_by_pid>(kManagerPath, kManager, "GetSessionByPID", "u", *pid);
+  } else if (std::holds_alternative<std::string>(owner_.target_)) {
+    call<&Bus::all_sessions>(kManagerPath, kManager, "ListSessions", "");
+  }
+}
+
+bool Logind::Bus::is_absent(sd_bus_message* message) {
+  const sd_bus_error* error = sd_bus_message_get_error(message);
+  if (error == nullptr) return false;
+  const bool nobody = sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) != 0 ||
+                      sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) != 0;
+  if (nobody) owner_.tell_absent(error->message ? error->message : error->name);
+  return nobody;
+}
+
+void Logind::Bus::session_by_pid(sd_bus_message* message) {
+  --query_.unanswered;
+  const char* path = nullptr;
+  if (sd_bus_message_is_method_error(message, nullptr) == 0 &&
+      sd_bus_message_read(message, "o", &path) >= 0) {
+    return ask_session(path);
+  }
+  if (is_absent(message)) return;
+  // What the user's own service manager runs is in no session; the user has one with a desktop.
+  call<&Bus::user_by_pid>(kManagerPath, kManager, "GetUserByPID", "u", std::get<uint32_t>(owner_.target_));
+  finish_if_all_answered();
+}
+
+void Logind::Bus::user_by_pid(sd_bus_message* message) {
+  --query_.unanswered;
+  const char* path = nullptr;
+  if (sd_bus_message_is_method_error(message, nullptr) == 0 &&
+      sd_bus_message_read(message, "o", &path) >= 0) {
+    call<&Bus::display_session>(path, kProperties, "Get", "ss", kUser, "Display");
+  }
+  finish_if_all_answered();
+}
+
+void Logind::Bus::display_session(sd_bus_message* message) {
+  --query_.unanswered;
+  const char* path = nullptr;
+  if (sd_bus_message_is_method_error(message, nullptr) == 0 &&
+      sd_bus_message_read(message, "v", "(so)", nullptr, &path) >= 0 && std::strcmp(path, "/") != 0) {
+    return ask_session(path);
+  }
+  finish_if_all_answered();
+}
+
+void Logind::Bus::all_sessions(sd_bus_message* message) {
+  --query_.unanswered;
+  if (is_absent(message)) return;
+  if (sd_bus_message_is_method_error(message, nullptr) == 0 &&
+      sd_bus_message_enter_container(message, 'a', "(susso)") >= 0) {
+    const char* path = nullptr;
+    while (sd_bus_message_read(message, "(susso)", nullptr, nullptr, nullptr, nullptr, &path) > 0) {
+      ask_session(path);
+    }
+  }
+  finish_if_all_answered();
+}
+
+void Logind::Bus::ask_session(const char* path) {
+  call<&Bus::session>(path, kProperties, "GetAll", "s", kSession);
+}
+
+void Logind::Bus::session(sd_bus_message* message) {
+  --query_.unanswered;
+  if (sd_bus_message_is_method_error(message, nullptr) == 0) {
+    const LoginSession session = read_session(message);
+    const auto* display = std::get_if<std::string>(&owner_.target_);
+    const bool is_it = !session.is_closing && (display == nullptr || session.display == *display);
+    // Of two on one display, that which is in the foreground.
+    if (is_it && (!query_.found.is_known || session.state.active)) query_.found = session.state;
+  }
+  finish_if_all_answered();
+}
+
+void Logind::Bus::finish_if_all_answered() {
+  if (query_.unanswered > 0) return;
+  owner_.set_state(query_.found);
+}
+
+void Logind::Bus::process() {
+  int processed = 0;
+  while ((processed = sd_bus_process(bus_, nullptr)) > 0) {
+  }
+  if (processed == 0) processed = wait();
+  if (processed < 0) owner_.ended(std::strerror(-processed));  // and this is gone
+}
+
+int Logind::Bus::wait() {
+  const auto come_round = [this, alive = std::weak_ptr(alive_)](boost::system::error_code error) {
+    if (!error && !alive.expired()) process();
+  };
+  fd_.cancel();
+  timer_.cancel();
+  const int events = sd_bus_get_events(bus_);
+  if (events < 0) return events;
+  if ((events & POLLIN) != 0) fd_.async_wait(fd_.wait_read, come_round);
+  if ((events & POLLOUT) != 0) fd_.async_wait(fd_.wait_write, come_round);
+  uint64_t due_us = UINT64_MAX;  // CLOCK_MONOTONIC
+  if (sd_bus_get_timeout(bus_, &due_us) > 0 && due_us != UINT64_MAX) {
+    timer_.expires_at(std::chrono::steady_clock::time_point(std::chrono::microseconds(due_us)));
+    timer_.async_wait(come_round);
+  }
+  return 0;
+}
+
+Logind::Logind(boost::asio::io_context& io, Changed changed)
+    : io_(io), changed_(std::move(changed)), retry_(io) {}
+
+Logind::~Logind() = default;
+
+void Logind::follow(Target target) {
+  target_ = std::move(target);
+  state_ = {};
+  if (bus_) {
+    bus_->ask();
+  } else if (!std::holds_alternative<std::monostate>(target_)) {
+    connect();
+  }
+}
+
+void Logind::connect() {
+  bus_ = std::make_unique<Bus>(*this);
+  if (const int error = bus_->open(); error != 0) {
+    bus_.reset();
+    tell_absent(std::strerror(error));
+  }
+}
+
+void Logind::tell_absent(const std::string& why) {
+  if (std::exchange(told_absent_, true)) return;
+  spdlog::info("no logind, so nobody tells when a desktop is locked or another user's turn comes: {}", why);
+}
+
+void Logind::set_state(SessionState state) {
+  if (std::exchange(state_, state) != state) changed_(state);
+}
+
+// What was known holds until the bus is there again: a desktop that was locked stays so.
+void Logind::ended(const std::string& why) {
+  constexpr std::chrono::seconds kRetry{5};
+  spdlog::warn("the connection to logind is lost: {}", why);
+  bus_.reset();
+  retry_.expires_after(kRetry);
+  retry_.async_wait([this](boost::system::error_code error) {
+    if (!error && !bus_ && !std::holds_alternative<std::monostate>(target_)) connect();
+  });
+}
+
+}  // namespace framering::daemon

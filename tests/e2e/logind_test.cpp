@@ -1,0 +1,167 @@
+// What readers get of a desktop that is locked, in the background, or nobody's any more, as logind tells it.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "framering/framering.h"
+#include "tests/support/daemon_process.h"
+#include "tests/support/fake_logind.h"
+#include "tests/support/soon.h"
+#include "tests/support/x11_desktop.h"
+#include "tests/support/xvfb.h"
+
+namespace framering::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr const char* kId = "c7";
+constexpr uint32_t kBefore = 0x112233, kBehindTheLock = 0x445566, kAfter = 0x778899;
+
+class LogindTest : public ::testing::Test {
+ protected:
+  void SetUp() override { paint(kBefore); }
+
+  void paint(uint32_t pixel) {
+    desktop_.fill({0, 0, desktop_.width(), desktop_.height()}, pixel);
+    desktop_.sync();
+  }
+  FakeLogind::Session session() const { return {.uid = geteuid(), .display = server_.display()}; }
+  static uint32_t pixel_of(const Frame& frame) {
+    uint32_t pixel = 0;
+    std::memcpy(&pixel, frame.data(), sizeof pixel);
+    return pixel & 0xffffff;
+  }
+  static bool becomes(Stream& stream, const DesktopState& state) {
+    return bool(soon([&] { return stream.state() == state; }));
+  }
+  // Reads until the frame shows this.
+  static bool shows(Stream& stream, uint32_t pixel) {
+    return bool(soon([&] {
+      const auto frame = stream.next(10ms);
+      return frame && pixel_of(*frame) == pixel;
+    }));
+  }
+  uint64_t captures(const std::string& source) {
+    for (const StreamInfo& stream : connection_.list()) {
+      if (stream.source == source) return stream.captures;
+    }
+    return 0;
+  }
+  // What is painted meanwhile is in no frame, of old readers and of new ones, and nothing is captured.
+  void expect_hidden(Stream& stream) {
+    const uint64_t before = captures("screen");
+    paint(kBehindTheLock);
+    Stream later = connection_.open({.source = "region:0,0,64x48"});
+    EXPECT_TRUE(becomes(later, stream.state())) << "who comes later is told";
+    EXPECT_FALSE(later.latest(200ms));
+    EXPECT_FALSE(stream.next(200ms));
+    EXPECT_EQ(captures("screen"), before);
+    EXPECT_EQ(captures("region:0,0,64x48"), 0u);
+  }
+
+  FakeLogind logind_;
+  const Xvfb server_{{.screen = "320x200x24"}};
+  X11Desktop desktop_{server_.display()};
+  DaemonProcess daemon_{{"--source", "screen", "--source", "test:64x48@120", "--display", server_.display()}};
+  Connection connection_ = Connection::connect(daemon_.socket());
+};
+
+TEST_F(LogindTest, NothingOfALockedDesktopIsCapturedUntilItIsUnlocked) {
+  logind_.set(kId, session());
+  Stream stream = connection_.open();
+  ASSERT_TRUE(shows(stream, kBefore));
+  for (int round = 0; round < 3; ++round) {
+    FakeLogind::Session locked = session();
+    locked.locked = true;
+    logind_.set(kId, locked);
+    ASSERT_TRUE(becomes(stream, {.locked = true}));
+    expect_hidden(stream);
+    logind_.set(kId, session());
+    ASSERT_TRUE(becomes(stream, {}));
+    paint(kAfter);
+    EXPECT_TRUE(shows(stream, kAfter));
+  }
+}
+
+TEST_F(LogindTest, NothingIsCapturedWhileItIsAnotherSessionsTurn) {
+  logind_.set(kId, session());
+  Stream stream = connection_.open();
+  ASSERT_TRUE(shows(stream, kBefore));
+  FakeLogind::Session background = session();
+  background.active = false;
+  logind_.set(kId, background);
+  ASSERT_TRUE(becomes(stream, {.away = true}));
+  expect_hidden(stream);
+  background.locked = true;
+  logind_.set(kId, background);
+  ASSERT_TRUE(becomes(stream, {.locked = true, .away = true}));
+  logind_.set(kId, session());
+  ASSERT_TRUE(becomes(stream, {}));
+  EXPECT_TRUE(shows(stream, kBehindTheLock)) << "a whole frame, of what is there now";
+}
+
+TEST_F(LogindTest, ASessionThatWasLockedWhenTheDaemonStartedIsHiddenToo) {
+  FakeLogind::Session locked = session();
+  locked.locked = true;
+  logind_.set(kId, locked);
+  const DaemonProcess another({"--source", "screen", "--display", server_.display()});
+  Connection connection = Connection::connect(another.socket());
+  Stream stream = connection.open();
+  ASSERT_TRUE(becomes(stream, {.locked = true}));
+  paint(kBehindTheLock);
+  const auto frame = stream.latest(200ms);
+  EXPECT_TRUE(!frame || pixel_of(*frame) == kBefore) << "from before it was told";
+}
+
+TEST_F(LogindTest, WhenTheSessionEndsTheStreamGoesOnInNewMemoryAndShowsNothingUntilTheNextOne) {
+  logind_.set(kId, session());
+  Stream stream = connection_.open();
+  ASSERT_TRUE(shows(stream, kBefore));
+  const auto held = stream.latest(5s);
+  ASSERT_TRUE(held);
+  const std::vector<std::byte> pixels(held->data(), held->data() + held->size_bytes());
+  logind_.remove(kId);
+  ASSERT_TRUE(becomes(stream, {.away = true}));
+  expect_hidden(stream);
+  logind_.set("c8", session());
+  ASSERT_TRUE(becomes(stream, {}));
+  paint(kAfter);
+  ASSERT_TRUE(shows(stream, kAfter));
+  EXPECT_GT(stream.latest(5s)->epoch(), held->epoch());
+  EXPECT_EQ(std::memcmp(held->data(), pixels.data(), pixels.size()), 0) << "no new byte";
+}
+
+TEST_F(LogindTest, OtherSessionsAndTestSourcesAreNotTouched) {
+  logind_.set(kId, session());
+  FakeLogind::Session other{.uid = 4242, .display = ":4242", .active = false, .locked = true};
+  logind_.set("c9", other);
+  Stream stream = connection_.open();
+  EXPECT_TRUE(shows(stream, kBefore));
+  FakeLogind::Session locked = session();
+  locked.locked = true;
+  logind_.set(kId, locked);
+  ASSERT_TRUE(becomes(stream, {.locked = true}));
+  Stream test = connection_.open({.source = "test:64x48@120"});
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(test.next(5s));
+  EXPECT_EQ(test.state(), DesktopState{});
+}
+
+TEST(LogindAbsentTest, EverythingWorks) {
+  setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/bus", 1);
+  const Xvfb server({.screen = "320x200x24"});
+  const DaemonProcess daemon({"--source", "screen", "--display", server.display()});
+  unsetenv("DBUS_SYSTEM_BUS_ADDRESS");
+  Stream stream = Connection::connect(daemon.socket()).open();
+  ASSERT_TRUE(stream.next(10s));
+  EXPECT_EQ(stream.state(), DesktopState{});
+}
+
+}  // namespace
+}  // namespace framering::testing

@@ -1,0 +1,55 @@
+// A logind of the test's own on a D-Bus of its own: processes that are started while it lives find it by
+// $DBUS_SYSTEM_BUS_ADDRESS.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "proto/unique_fd.h"
+#include "tests/support/child.h"
+
+struct sd_bus;
+
+namespace framering::testing {
+
+class FakeLogind {
+ public:
+  struct Session {
+    uint32_t uid = 0;
+    std::string display{};
+    uint32_t pid = 0;  // a process in it
+    bool active = true;
+    bool locked = false;
+  };
+
+  FakeLogind();
+  ~FakeLogind();
+  FakeLogind(const FakeLogind&) = delete;
+  FakeLogind& operator=(const FakeLogind&) = delete;
+
+  // Each returns once the bus has taken the signal that tells of it.
+  void set(const std::string& id, const Session& session);  // a new one, or what has changed of one
+  void remove(const std::string& id);
+
+ private:
+  void serve();
+  void run_in_thread(std::function<void()> work);
+
+  std::filesystem::path folder_;
+  std::unique_ptr<Child> bus_process_;
+  sd_bus* bus_ = nullptr;
+  proto::UniqueFd wake_;
+  std::mutex mutex_;
+  std::function<void()> work_;
+  bool ending_ = false;
+  std::map<std::string, Session> sessions_;  // of the thread
+  std::thread thread_;
+};
+
+}  // namespace framering::testing
