@@ -390,6 +390,14 @@ class Stream:
         """
 
     @property
+    def state(self) -> framering._types.DesktopState:
+        """
+        Whether the desktop is blanked, locked or away now: a DesktopState.
+
+        Costs a load, and asks nobody. Frames go on meanwhile; a change of it returns no frame.
+        """
+
+    @property
     def missed(self) -> int:
         """
         Published frames that next() skipped (mode 'latest') or came too late for (mode 'every').
@@ -614,6 +622,15 @@ class Connection:
 
     def list(self) -> builtins.list[framering._types.StreamInfo]:
         """What the daemon offers, and who reads it."""
+
+    def stats(self) -> dict[str, Any]:
+        """
+        What the daemon has counted since its start, as `framering stats --json` prints it.
+
+        A dict from the metric's name, say 'framering_captures_total', to its 'type' ('counter', 'gauge' or
+        'histogram'), its 'help', and its 'samples': a list of dicts with 'labels' and 'value', of a histogram with
+        'labels', 'buckets' (upper bound as text to the count up to it), 'sum' and 'count'. Times are in seconds.
+        """
 
     def desktop(self) -> framering._types.Desktop:
         """
