@@ -90,6 +90,11 @@ std::optional<Ending> EpochLoop::look() {
     set_dirty();
   }
   if (events->changed) set_dirty();
+  if (events->moved) {
+    const auto position = source_.position();
+    if (!position) return lost(position.error());
+    if (*position) ring_.set_position(**position);
+  }
   if (events->stale != std::exchange(stale_, events->stale)) {
     ring_.set_stale(stale_);
     epoch_.publisher.notify();

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "daemon/config.h"
+#include "daemon/desktop_watcher.h"
 #include "daemon/handed_display.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
@@ -51,6 +52,7 @@ struct Daemon {
   const Shared shared = make_shared_parts();
   std::unique_ptr<Quota> quota;
   std::unique_ptr<StreamRegistry> streams;
+  std::unique_ptr<DesktopWatcher> desktop;
   std::unique_ptr<Server> server;
   std::unique_ptr<Logind> logind;         // once something of a display is captured
   std::function<proto::Status()> reload;  // reads the configuration again
@@ -194,8 +196,9 @@ proto::Status set_up(Daemon& daemon, const Config& config) {
     if (auto added = add_stream(daemon, source, config); !added) return added;
   }
   spdlog::info("frameringd {} serves {}", FRAMERING_VERSION, listener->path());
-  daemon.server = std::make_unique<Server>(daemon.io, *std::move(listener), *daemon.streams, *daemon.quota,
-                                           server_options(daemon, config));
+  daemon.desktop = std::make_unique<DesktopWatcher>(daemon.io, find_desktop(config, daemon.shared));
+  daemon.server = std::make_unique<Server>(daemon.io, *std::move(listener), *daemon.streams, *daemon.desktop,
+                                           *daemon.quota, server_options(daemon, config));
   const auto shows_display = [](const std::string& source) {
     return is_of_display(*SourceName::parse(source));
   };
@@ -211,7 +214,8 @@ bool shut_down(Daemon& daemon, const std::string& reason) {
   daemon.metrics.clear();
   daemon.supervision.reset();
   daemon.logind.reset();
-  const bool ended = !daemon.streams || daemon.streams->stop(reason);
+  bool ended = !daemon.streams || daemon.streams->stop(reason);
+  ended &= !daemon.desktop || daemon.desktop->stop();
   daemon.server.reset();
   return ended;
 }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "daemon/capture/desktop.h"
 #include "daemon/config.h"
 #include "daemon/pump.h"
 #include "daemon/source_name.h"
@@ -27,6 +28,8 @@ Shared make_shared_parts();
 SourceFactory find_source(const SourceName& name, const Config& config, const Shared& shared);
 // Whether it shows something of a display, which may be locked.
 bool is_of_display(const SourceName& name);
+// The desktop that the configuration names.
+DesktopFactory find_desktop(const Config& config, const Shared& shared);
 // The rate cap of this source where the configuration names none.
 double default_max_fps(const SourceName& name);
 // The pool for this source, where the configuration says, and a line in the log about it. kMemoryUnavailable

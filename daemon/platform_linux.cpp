@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "daemon/capture/test_source.h"
+#include "daemon/capture/x11_desktop.h"
 #include "daemon/capture/x11_source.h"
 #include "daemon/capture/x11_window.h"
 #include "daemon/handed_display.h"
@@ -62,6 +63,9 @@ SourceFactory find_source(const SourceName& name, const Config& config, const Sh
 
 bool is_of_display(const SourceName& name) {
   return !std::holds_alternative<TestName>(name.value());
+}
+DesktopFactory find_desktop(const Config& config, const Shared& shared) {
+  return [display = config.display, hubs = shared.x11] { return open_x11_desktop(display, *hubs); };
 }
 
 double default_max_fps(const SourceName& name) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "daemon/shared_page.h"
+#include "daemon/wake_pipe.h"
 #include "proto/result.h"
 #include "proto/shm_layout.h"
 #include "proto/unique_fd.h"
@@ -36,7 +37,7 @@ class Reader {
 
   // Descriptors for the client.
   proto::Result<proto::UniqueFd> export_lease() const;
-  proto::Result<proto::UniqueFd> export_wake_pipe() const;
+  proto::Result<proto::UniqueFd> export_wake_pipe() const { return wake_pipe_.export_reader(); }
 
   // Any thread. True if the client sleeps for a frame, or is about to: it is then the caller's to wake().
   bool claim_sleeper();
@@ -71,11 +72,7 @@ class Reader {
 
   ReaderOptions options_;
   SharedPage page_;
-  // A pipe and not an eventfd: O_NONBLOCK belongs to the open file, which a passed eventfd shares with the
-  // client; it could clear the flag, fill the counter and so block the publisher. A pipe's ends are two open
-  // files.
-  proto::UniqueFd wake_read_;
-  proto::UniqueFd wake_write_;
+  WakePipe wake_pipe_;  // if the client wants one
 };
 
 // A reader as the ring scans it: with many clients each further pointer to follow is a cache miss.

@@ -15,16 +15,6 @@ namespace framering::daemon {
 using proto::errno_error;
 using proto::ErrorCode;
 
-namespace {
-
-proto::Result<proto::UniqueFd> duplicate(int fd) {
-  proto::UniqueFd copy(fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  if (!copy) return errno_error(ErrorCode::kOutOfMemory, "cannot duplicate a descriptor", errno);
-  return copy;
-}
-
-}  // namespace
-
 proto::Result<std::shared_ptr<Reader>> Reader::create(const ReaderOptions& options) {
   std::shared_ptr<Reader> reader(new Reader);
   reader->options_ = options;
@@ -37,21 +27,17 @@ proto::Result<std::shared_ptr<Reader>> Reader::create(const ReaderOptions& optio
   lease->layout_version = proto::kLayoutVersion;
   lease->lease_count = static_cast<uint16_t>(options.max_leases);
   if (options.wake_pipe) {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
-      return errno_error(ErrorCode::kOutOfMemory, "cannot create a wake pipe", errno);
-    }
-    reader->wake_read_ = proto::UniqueFd(ends[0]);
-    reader->wake_write_ = proto::UniqueFd(ends[1]);
+    auto pipe = WakePipe::create();
+    if (!pipe) return pipe.error();
+    reader->wake_pipe_ = *std::move(pipe);
   }
   return reader;
 }
 
 proto::Result<proto::UniqueFd> Reader::export_lease() const {
-  return duplicate(page_.fd());
-}
-proto::Result<proto::UniqueFd> Reader::export_wake_pipe() const {
-  return duplicate(wake_read_.get());
+  proto::UniqueFd copy(fcntl(page_.fd(), F_DUPFD_CLOEXEC, 0));
+  if (!copy) return errno_error(ErrorCode::kOutOfMemory, "cannot duplicate a descriptor", errno);
+  return copy;
 }
 
 bool Reader::claim_sleeper() {
@@ -68,17 +54,15 @@ void Reader::wake() {
 
 void Reader::signal_pipe() {
   proto::LeasePage& lease = *page();
-  if (!wake_write_ || lease.armed.load(std::memory_order_seq_cst) == 0) return;
+  if (!wake_pipe_ || lease.armed.load(std::memory_order_seq_cst) == 0) return;
   lease.armed.store(0, std::memory_order_seq_cst);
-  const char byte = 1;
-  // A full pipe is readable already, which is all that a byte would say.
-  [[maybe_unused]] const ssize_t written = write(wake_write_.get(), &byte, 1);
+  wake_pipe_.ring();
 }
 
 bool Reader::waits() const {
   const proto::LeasePage& lease = *page();
   return lease.waiting.load(std::memory_order_seq_cst) != 0 ||
-         (wake_write_ && lease.armed.load(std::memory_order_seq_cst) != 0);
+         (wake_pipe_ && lease.armed.load(std::memory_order_seq_cst) != 0);
 }
 
 uint32_t Reader::leases_claimed() const {

@@ -37,8 +37,7 @@ proto::Result<std::unique_ptr<Ring>> Ring::create(const RingOptions& options) {
   control.height = options.geometry.height;
   control.stride = options.geometry.stride();
   control.format = static_cast<uint32_t>(options.geometry.format);
-  control.x = options.geometry.x;
-  control.y = options.geometry.y;
+  control.position = proto::DesktopPoint{options.geometry.x, options.geometry.y}.pack();
   control.slot_bytes = options.slot_bytes;
   control.region_bytes = options.slot_bytes * options.slot_count;
   control.cursor_shapes = options.cursor_shapes;
@@ -254,6 +253,9 @@ void Ring::set_stale(bool stale) {
 
 void Ring::set_desktop_state(uint32_t bits) {
   control_->desktop.store(bits, std::memory_order_seq_cst);
+}
+void Ring::set_position(proto::DesktopPoint position) {
+  control_->position.store(position.pack(), std::memory_order_relaxed);
 }
 
 void Ring::end(std::string_view reason) {

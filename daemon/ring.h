@@ -60,6 +60,7 @@ class Ring {
   // Whether the newest frame shows what the source shows now, or what it last showed.
   void set_stale(bool stale);
   void set_desktop_state(uint32_t bits);  // kDesktop...
+  void set_position(proto::DesktopPoint position);
   // The pointer as it is now, in the page and in the frames that are published from here on; nothing: it is
   // not known. True if that is another one. Without shapes it is never known.
   bool set_cursor(const std::optional<Cursor>& cursor);

@@ -29,24 +29,31 @@ constexpr std::chrono::milliseconds kAcceptRetry{100};
 
 }  // namespace
 
-Server::Server(boost::asio::io_context& io, Listener listener, StreamRegistry& streams, Quota& quota,
-               const Options& options)
+Server::Server(boost::asio::io_context& io, Listener listener, StreamRegistry& streams,
+               DesktopWatcher& desktop, Quota& quota, const Options& options)
     : io_(io),
       path_(listener.path()),
       listener_(std::move(listener)),
       acceptor_(io, listener_.fd()),
       retry_timer_(io),
       idle_timer_(io),
+      change_timer_(io),
       idle_time_(options.idle_time),
       on_idle_(options.on_idle),
       streams_(streams),
+      desktop_(desktop),
       rules_(rules_of(options)),
       policy_(policy_now()),
       handed_(options.handed),
       reload_(options.reload),
-      quota_(quota) {}
+      quota_(quota) {
+  streams_.on_change([this] { tell_change_soon(); });
+  desktop_.on_change([this] { tell_change(); });
+}
 
 Server::~Server() {
+  streams_.on_change({});
+  desktop_.on_change({});
   sessions_.clear();  // their tickets go back to the quota
   acceptor_.release();
 }
@@ -185,9 +192,12 @@ void Server::find_stream(const Session& session, const std::string& source, Stre
   if (!name) return done(name.error());
   streams_.find(
       *name, [&] { return quota_.add_source(session.credentials().uid, limits_of(session.subject())); },
-      [this, done = std::move(done)](proto::Result<std::shared_ptr<Stream>> stream) {
-        if (stream) tell_desktop_state(**stream);  // before anybody subscribes
-        done(std::move(stream));
+      [this, weak = session.weak_from_this(), name = *name,
+       done = std::move(done)](proto::Result<std::shared_ptr<Stream>> found) {
+        const auto asker = weak.lock();
+        if (!asker) return;
+        if (found) tell_desktop_state(**found);  // before anybody subscribes
+        done(found ? std::move(found) : visible_to(*asker, name, std::move(found.error())));
       });
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "daemon/access_log.h"
+#include "daemon/desktop_watcher.h"
 #include "daemon/handed_display.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
@@ -42,9 +43,9 @@ class Server : public SessionHost {
     std::function<void()> on_idle{};
   };
 
-  // Registry and quota outlive the server.
-  Server(boost::asio::io_context& io, Listener listener, StreamRegistry& streams, Quota& quota,
-         const Options& options);
+  // Registry, desktop and quota outlive the server.
+  Server(boost::asio::io_context& io, Listener listener, StreamRegistry& streams, DesktopWatcher& desktop,
+         Quota& quota, const Options& options);
   ~Server() override;
   void start();
 
@@ -59,6 +60,9 @@ class Server : public SessionHost {
   proto::ListReply list() const override;
   void find_stream(const Session& session, const std::string& source, StreamRegistry::Done done) override;
   proto::Result<Quota::Ticket> add_stream(const Session& session, uint32_t leases) override;
+  void find_desktop(const Session& session, std::function<void(proto::Body)> done) override;
+  void count_watching(int change) override;
+  void clients_changed() override { tell_change_soon(); }
   std::string metrics() const override;
   void count(proto::ErrorCode code) override { errors_.count(code); }
   proto::Status may_open(const Session& session, const std::string& source,
@@ -94,6 +98,12 @@ class Server : public SessionHost {
   void tell_desktop_state(Stream& stream) const;
   QuotaLimits limits_of(const Subject& subject) const { return policy_.limits_of(subject, quota_.limits()); }
   void wait_idle();  // if there is no client
+  // What of a desktop this client may open.
+  proto::DesktopReply visible_to(const Session& session, const proto::DesktopReply& desktop) const;
+  proto::Error visible_to(const Session& session, const SourceName& name, proto::Error error) const;
+  // Wakes the sessions that watch: now, and for all that happens in a short while at its end.
+  void tell_change();
+  void tell_change_soon();
 
   boost::asio::io_context& io_;
   const std::string path_;
@@ -101,10 +111,14 @@ class Server : public SessionHost {
   boost::asio::posix::stream_descriptor acceptor_;  // the listener's; released, not closed, with this
   boost::asio::steady_timer retry_timer_;
   boost::asio::steady_timer idle_timer_;
+  boost::asio::steady_timer change_timer_;
+  bool change_pending_ = false;
+  int watching_ = 0;  // sessions
   const std::optional<std::chrono::milliseconds> idle_time_;
   const std::function<void()> on_idle_;
   bool starved_ = false;  // of descriptors or memory, when it last accepted
   StreamRegistry& streams_;
+  DesktopWatcher& desktop_;
   std::vector<PolicyRule> rules_;  // of the configuration, and those that are always there
   std::optional<uint32_t> desktop_owner_;
   Policy policy_;

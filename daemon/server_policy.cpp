@@ -94,6 +94,7 @@ void Server::set_policy(const Options& options) {
 
 void Server::apply_policy() {
   policy_ = policy_now();
+  tell_change_soon();                              // who may see what of the desktop
   std::vector<std::shared_ptr<Session>> sessions;  // dropping one changes the map
   for (const auto& [key, session] : sessions_) sessions.push_back(session);
   for (const auto& session : sessions) {

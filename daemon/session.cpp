@@ -67,6 +67,7 @@ void Session::wait_for_death() {
                       const auto session = self.lock();
                       if (error || !session) return;
                       // A forked child may still hold the socket: it is nobody's now.
+                      if (!session->opened_.empty()) session->host_.clients_changed();
                       session->opened_.clear();
                       session->hang_up();
                     });
@@ -106,7 +107,12 @@ bool Session::handle(proto::Packet packet) {
 std::optional<Session::Answer> Session::answer(uint32_t request_id, Body& request,
                                                std::vector<UniqueFd> fds) {
   if (const auto* hello = std::get_if<proto::Hello>(&request)) return Answer{greet(*hello)};
-  if (std::holds_alternative<proto::ListRequest>(request)) return Answer{host_.list()};
+  if (std::holds_alternative<proto::ListRequest>(request)) {
+    arm_watch();
+    return Answer{host_.list()};
+  }
+  if (std::holds_alternative<proto::DesktopRequest>(request)) return find_desktop(request_id);
+  if (std::holds_alternative<proto::WatchRequest>(request)) return watch();
   if (const auto* to_open = std::get_if<proto::OpenRequest>(&request)) {
     return find_and_open(request_id, *to_open);
   }
@@ -237,6 +243,7 @@ Session::Answer Session::open(Stream& stream, const proto::OpenRequest& request)
   reply.device_uuid = pixels->device_uuid;
   reply.memory_handle = std::move(pixels->handle);
   opened_.emplace(reply.stream_id, Opened{*std::move(ticket), *std::move(attachment)});
+  host_.clients_changed();
   return Answer{std::move(reply), std::move(fds)};
 }
 
@@ -248,6 +255,7 @@ uint32_t Session::client_key() {
 
 Body Session::close(const proto::CloseRequest& request) {
   if (opened_.erase(request.stream_id) == 0) return not_open(request.stream_id);
+  host_.clients_changed();
   return proto::CloseReply{};
 }
 
@@ -308,6 +316,9 @@ void Session::hang_up() {
     ::shutdown(socket.get(), SHUT_RDWR);  // also for copies that other processes hold
   }
   greeting_timer_.cancel();
+  watch_pipe_ = {};
+  disarm_watch();
+  if (!opened_.empty()) host_.clients_changed();
   std::erase_if(opened_,
                 [](const auto& opened) { return opened.second.attachment->reader().leases_claimed() == 0; });
   for (auto& [id, opened] : opened_) opened.attachment->unsubscribe();

@@ -19,6 +19,7 @@
 #include "daemon/policy.h"
 #include "daemon/quota.h"
 #include "daemon/stream.h"
+#include "daemon/wake_pipe.h"
 #include "proto/channel.h"
 #include "proto/message.h"
 
@@ -36,6 +37,12 @@ class SessionHost {
                            std::function<void(proto::Result<std::shared_ptr<Stream>>)> done) = 0;
   // What one more open stream takes of the user's quota.
   virtual proto::Result<Quota::Ticket> add_stream(const Session& session, uint32_t leases) = 0;
+  // Calls `done` once, later, with what of the desktop this client may see, or an error.
+  virtual void find_desktop(const Session& session, std::function<void(proto::Body)> done) = 0;
+  // One session more waits for changes, or one less.
+  virtual void count_watching(int change) = 0;
+  // After a session opened a stream, or let go of one.
+  virtual void clients_changed() = 0;
   virtual std::string metrics() const = 0;  // for Prometheus
   // An error that a client is told.
   virtual void count(proto::ErrorCode code) = 0;
@@ -70,6 +77,8 @@ class Session : public std::enable_shared_from_this<Session> {
   const Subject& subject() const { return subject_; }
   // For lists: this session's attachments to the stream.
   std::vector<proto::ClientInfo> clients_of(const Stream& stream) const;
+  // What it listed may be another now: a client that watches gets one byte, until it lists again.
+  void tell_change();
   // After the policy changed. A stream that this client may not keep goes on in new memory, which it would
   // have to ask for.
   using MayKeep = std::function<bool(const std::string& source, proto::MemoryKind memory)>;
@@ -102,6 +111,10 @@ class Session : public std::enable_shared_from_this<Session> {
   proto::Body greet(const proto::Hello& hello);
   std::optional<Answer> find_and_open(uint32_t request_id, const proto::OpenRequest& request);
   Answer open(Stream& stream, const proto::OpenRequest& request);
+  std::optional<Answer> find_desktop(uint32_t request_id);
+  Answer watch();
+  void arm_watch();
+  void disarm_watch();
   proto::Body close(const proto::CloseRequest& request);
   Answer metrics() const;
   // What the ring counts this client's leases under.
@@ -123,6 +136,8 @@ class Session : public std::enable_shared_from_this<Session> {
   bool greeted_ = false;
   uint32_t next_stream_id_ = 1;
   std::map<uint32_t, Opened> opened_;
+  WakePipe watch_pipe_;  // of a client that wants to be told of changes
+  bool armed_ = false;   // it has listed since it was told last
 };
 
 }  // namespace framering::daemon

@@ -88,6 +88,9 @@ class Stream : public std::enable_shared_from_this<Stream> {
   // subscribers().
   void on_subscribers(std::function<void()> changed) { subscribers_changed_ = std::move(changed); }
 
+  // Called by the pump after each set_epoch() and set_unavailable().
+  void on_state(std::function<void()> changed);
+
   // The watchdog. Whether the pump and the publisher have answered since they were last asked; they answer
   // when they come round, which they are woken for.
   void ask_for_life();
@@ -147,6 +150,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   mutable std::mutex mutex_;
   std::shared_ptr<Epoch> epoch_;
   std::string unavailable_ = "the source is not open yet";
+  std::function<void()> state_changed_;
 };
 
 }  // namespace framering::daemon

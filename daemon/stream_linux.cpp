@@ -112,16 +112,31 @@ bool Stream::is_alive() const {
   return pump_heartbeat_.answered() && (!epoch_ || epoch_->publisher.is_alive());
 }
 
-void Stream::set_epoch(std::shared_ptr<Epoch> epoch) {
+void Stream::on_state(std::function<void()> changed) {
   std::lock_guard lock(mutex_);
-  epoch_.swap(epoch);
+  state_changed_ = std::move(changed);
+}
+
+void Stream::set_epoch(std::shared_ptr<Epoch> epoch) {
+  std::function<void()> changed;
+  {
+    std::lock_guard lock(mutex_);
+    epoch_.swap(epoch);
+    changed = state_changed_;
+  }
+  if (changed) changed();
 }
 
 void Stream::set_unavailable(std::string reason) {
   std::shared_ptr<Epoch> old;  // freed after the lock
-  std::lock_guard lock(mutex_);
-  old = std::exchange(epoch_, nullptr);
-  unavailable_ = std::move(reason);
+  std::function<void()> changed;
+  {
+    std::lock_guard lock(mutex_);
+    old = std::exchange(epoch_, nullptr);
+    unavailable_ = std::move(reason);
+    changed = state_changed_;
+  }
+  if (changed) changed();
 }
 
 bool Stream::pause_if_unused(Epoch& epoch) {

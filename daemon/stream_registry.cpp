@@ -17,7 +17,10 @@ StreamRegistry::StreamRegistry(boost::asio::io_context& io, FindParts find_parts
 
 StreamRegistry::~StreamRegistry() {
   // Sessions may let go of a stream later.
-  for (const auto& entry : entries_) entry->stream->on_subscribers({});
+  for (const auto& entry : entries_) {
+    entry->stream->on_subscribers({});
+    entry->stream->on_state({});
+  }
 }
 
 void StreamRegistry::add(std::shared_ptr<Stream> stream, std::unique_ptr<Pump> pump) {
@@ -25,7 +28,20 @@ void StreamRegistry::add(std::shared_ptr<Stream> stream, std::unique_ptr<Pump> p
   entry->stream = std::move(stream);
   entry->pump = std::move(pump);
   entry->stays = true;
+  follow_state(*entry->stream);
   entries_.push_back(std::move(entry));
+}
+
+void StreamRegistry::follow_state(Stream& stream) {
+  stream.on_state([this, alive = std::weak_ptr(alive_)] {
+    boost::asio::post(io_, [this, alive] {
+      if (!alive.expired()) tell_change();
+    });
+  });
+}
+
+void StreamRegistry::tell_change() const {
+  if (on_change_) on_change_();
 }
 
 void StreamRegistry::find(const SourceName& name, const Admit& admit, Done done) {
@@ -94,6 +110,8 @@ void StreamRegistry::opened(Entry& entry, const Status& status) {
   }
   entry.state = Entry::State::kRunning;
   const auto stream = entry.stream;
+  follow_state(*stream);
+  tell_change();
   // Also where the one who asked is gone by now.
   subscribers_changed(entry);
   for (const Waiter& waiter : waiters) waiter.done(stream);
@@ -111,6 +129,7 @@ void StreamRegistry::subscribers_changed(Entry& entry) {
 
 void StreamRegistry::end(Entry& entry) {
   entry.state = Entry::State::kEnding;
+  tell_change();
   entry.pump->ask_to_stop("nobody reads it any more", [this, &entry, alive = std::weak_ptr(alive_)] {
     boost::asio::post(io_, [this, &entry, alive] {
       if (!alive.expired()) remove(entry);
@@ -120,7 +139,9 @@ void StreamRegistry::end(Entry& entry) {
 
 void StreamRegistry::remove(const Entry& entry) {
   entry.stream->on_subscribers({});
+  entry.stream->on_state({});
   std::erase_if(entries_, [&](const auto& each) { return each.get() == &entry; });
+  tell_change();
 }
 
 StreamRegistry::Entry* StreamRegistry::entry_of(const std::string& source) {

@@ -51,6 +51,8 @@ class StreamRegistry {
   void find(const SourceName& name, const Admit& admit, Done done);
 
   std::vector<std::shared_ptr<Stream>> streams() const;  // in the order of their start
+  // Called after a stream began to run, ended, came to another epoch or lost its source.
+  void on_change(std::function<void()> changed) { on_change_ = std::move(changed); }
 
   // Ends all streams for their clients and waits; later requests fail. False as Pump::stop().
   [[nodiscard]] bool stop(const std::string& reason);
@@ -81,10 +83,13 @@ class StreamRegistry {
   void subscribers_changed(Entry& entry);
   void end(Entry& entry);
   void remove(const Entry& entry);
+  void follow_state(Stream& stream);
+  void tell_change() const;
 
   boost::asio::io_context& io_;
   const FindParts find_parts_;
   const Options options_;
+  std::function<void()> on_change_;
   bool stopping_ = false;
   std::vector<std::unique_ptr<Entry>> entries_;
   // What a pump's thread posts may come after the registry is gone.

@@ -5,13 +5,17 @@
 #include <utility>
 
 #include "proto/control_generated.h"
+#include "proto/message_codec.h"
 #include "proto/text.h"
 
 namespace framering::proto {
 
 namespace {
 
-constexpr size_t kMaxText = 512;
+// Beside those of this file.
+using proto::decode_body;
+using proto::encode_body;
+
 constexpr size_t kMaxErrorText = 1024;
 constexpr flatbuffers::uoffset_t kMaxDepth = 8;
 constexpr flatbuffers::uoffset_t kMaxTables = kMaxStreams + kMaxListedClients + 3;
@@ -22,33 +26,6 @@ static_assert(kMaxStreams * kMaxStreamBytes < kMaxMessageBytes);
 
 Error protocol_error(const char* what) {
   return Error{ErrorCode::kProtocol, std::string("malformed message: ") + what, {}};
-}
-Error bad_field(const char* what) {
-  return Error{ErrorCode::kInvalidArgument, what, {}};
-}
-
-// Fills `to`; false if the text is too long or not text. A missing string is an empty one.
-bool take(const flatbuffers::String* from, std::string& to, size_t limit = kMaxText) {
-  if (!from) return true;
-  if (from->size() > limit || !is_text({from->data(), from->size()})) return false;
-  to = from->str();
-  return true;
-}
-
-using Builder = flatbuffers::FlatBufferBuilder;
-struct Encoded {
-  fb::Body type;
-  flatbuffers::Offset<void> table;
-};
-
-using Bytes = flatbuffers::Offset<flatbuffers::Vector<uint8_t>>;
-
-Bytes create_bytes(Builder& b, std::span<const std::byte> bytes) {
-  return b.CreateVector(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
-}
-std::span<const std::byte> view(const flatbuffers::Vector<uint8_t>* bytes) {
-  if (!bytes) return {};
-  return {reinterpret_cast<const std::byte*>(bytes->data()), bytes->size()};
 }
 
 Encoded encode_body(Builder& b, const Hello& m) {
@@ -143,6 +120,15 @@ Encoded encode_body(Builder& b, const DisplayRequest& m) {
 }
 Encoded encode_body(Builder& b, const DisplayReply&) {
   return {fb::Body::DisplayReply, fb::CreateDisplayReply(b).Union()};
+}
+Encoded encode_body(Builder& b, const DesktopRequest&) {
+  return {fb::Body::DesktopRequest, fb::CreateDesktopRequest(b).Union()};
+}
+Encoded encode_body(Builder& b, const WatchRequest&) {
+  return {fb::Body::WatchRequest, fb::CreateWatchRequest(b).Union()};
+}
+Encoded encode_body(Builder& b, const WatchReply&) {
+  return {fb::Body::WatchReply, fb::CreateWatchReply(b).Union()};
 }
 Encoded encode_body(Builder& b, const Error& m) {
   return {fb::Body::Error,
@@ -315,6 +301,15 @@ Result<Body> decode_body(const fb::DisplayRequest& m) {
 Result<Body> decode_body(const fb::DisplayReply&) {
   return Body(DisplayReply{});
 }
+Result<Body> decode_body(const fb::DesktopRequest&) {
+  return Body(DesktopRequest{});
+}
+Result<Body> decode_body(const fb::WatchRequest&) {
+  return Body(WatchRequest{});
+}
+Result<Body> decode_body(const fb::WatchReply&) {
+  return Body(WatchReply{});
+}
 Result<Body> decode_body(const fb::Error& m) {
   Error error;
   error.code = static_cast<ErrorCode>(m.code());
@@ -364,6 +359,14 @@ Result<Body> decode_union(const fb::Message& message) {
       return decode_body(*message.body_as_DisplayRequest());
     case fb::Body::DisplayReply:
       return decode_body(*message.body_as_DisplayReply());
+    case fb::Body::DesktopRequest:
+      return decode_body(*message.body_as_DesktopRequest());
+    case fb::Body::DesktopReply:
+      return decode_body(*message.body_as_DesktopReply());
+    case fb::Body::WatchRequest:
+      return decode_body(*message.body_as_WatchRequest());
+    case fb::Body::WatchReply:
+      return decode_body(*message.body_as_WatchReply());
     case fb::Body::NONE:
       break;
   }

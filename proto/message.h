@@ -135,10 +135,63 @@ struct DisplayRequest {
 };
 struct DisplayReply {};
 
+struct DesktopRequest {};
+struct MonitorInfo {
+  std::string name{};
+  std::string output{};
+  int32_t x = 0;
+  int32_t y = 0;
+  uint32_t width = 0;
+  uint32_t height = 0;
+  bool primary = false;
+  uint16_t order = 0;
+  double refresh_hz = 0;
+  double scale = 1;
+  uint32_t width_mm = 0;
+  uint32_t height_mm = 0;
+  std::string make{};
+  std::string model{};
+  std::vector<std::byte> edid{};
+
+  friend bool operator==(const MonitorInfo&, const MonitorInfo&) = default;
+};
+struct WindowInfo {
+  uint32_t id = 0;
+  std::string title{};
+  std::string class_name{};
+  std::string instance{};
+  uint32_t pid = 0;
+  int32_t x = 0;
+  int32_t y = 0;
+  uint32_t width = 0;
+  uint32_t height = 0;
+  bool mapped = false;
+  bool minimised = false;
+  bool active = false;
+  int32_t workspace = -1;
+
+  friend bool operator==(const WindowInfo&, const WindowInfo&) = default;
+};
+struct DesktopReply {
+  std::string display{};
+  uint32_t width = 0;
+  uint32_t height = 0;
+  std::vector<MonitorInfo> monitors{};
+  std::vector<WindowInfo> windows{};  // as many as fit a message
+  uint32_t window_count = 0;
+  std::string monitors_withheld{};  // why there are none
+  std::string windows_withheld{};
+
+  friend bool operator==(const DesktopReply&, const DesktopReply&) = default;
+};
+struct WatchRequest {};
+struct WatchReply {};
+
 using Body =
     std::variant<Hello, Welcome, ListRequest, ListReply, OpenRequest, OpenReply, CloseRequest, CloseReply,
                  Error, ConfirmRequest, ConfirmReply, MetricsRequest, MetricsReply, PolicyRequest,
-                 PolicyReply, ReloadRequest, ReloadReply, DisplayRequest, DisplayReply>;
+                 PolicyReply, ReloadRequest, ReloadReply, DisplayRequest, DisplayReply, DesktopRequest,
+                 DesktopReply, WatchRequest, WatchReply>;
 
 struct Message {
   uint32_t request_id = 0;
@@ -146,8 +199,8 @@ struct Message {
 };
 
 // Fits a packet, and decode() takes it, if the fields are within their ranges: what is too long of a reason
-// or an error is cut, what is not text in it is replaced, and a list leaves out the clients that find no
-// room.
+// or an error is cut, what is not text in it is replaced, and lists leave out the clients and windows that
+// find no room.
 std::vector<std::byte> encode(const Message& message);
 
 // kProtocol for bytes that are no message; kInvalidArgument for an unknown enum value or a field out of

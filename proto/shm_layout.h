@@ -66,6 +66,19 @@ struct DamageRect {
   friend constexpr bool operator==(const DamageRect&, const DamageRect&) = default;
 };
 
+// A place on the desktop, in pixels. One 64-bit word.
+struct DesktopPoint {
+  int32_t x = 0, y = 0;
+
+  constexpr uint64_t pack() const {
+    return uint64_t{static_cast<uint32_t>(x)} | uint64_t{static_cast<uint32_t>(y)} << 32;
+  }
+  static constexpr DesktopPoint unpack(uint64_t word) {
+    return {static_cast<int32_t>(word), static_cast<int32_t>(word >> 32)};
+  }
+  friend constexpr bool operator==(const DesktopPoint&, const DesktopPoint&) = default;
+};
+
 // Where the pointer is, in pixels of the frame, and which shape it has. One 64-bit word. 0 = not known.
 struct CursorRef {
   int16_t x = 0, y = 0;  // of the hot spot; may lie outside
@@ -106,20 +119,19 @@ struct CursorShape {
 inline constexpr size_t kEndTextBytes = 192;
 
 struct ControlPage {
-  // Constant while the epoch lives.
+  // Constant while the epoch lives, but for the position.
   uint32_t magic;
   uint16_t layout_version;
   uint16_t slot_count;
   uint64_t epoch;
-  uint32_t width;         // pixels
-  uint32_t height;        // pixels
-  uint32_t stride;        // bytes between rows
-  uint32_t format;        // PixelFormat
-  uint64_t slot_bytes;    // bytes between slots; a multiple of the page size
-  uint64_t region_bytes;  // slot_bytes * slot_count
-  int32_t x;              // of the frames' first pixel on the desktop, in pixels; 0 for a window
-  int32_t y;
-  uint32_t cursor_shapes;  // 0: the source has no pointer
+  uint32_t width;                  // pixels
+  uint32_t height;                 // pixels
+  uint32_t stride;                 // bytes between rows
+  uint32_t format;                 // PixelFormat
+  uint64_t slot_bytes;             // bytes between slots; a multiple of the page size
+  uint64_t region_bytes;           // slot_bytes * slot_count
+  std::atomic<uint64_t> position;  // DesktopPoint of the frames' first pixel; a window's moves
+  uint32_t cursor_shapes;          // 0: the source has no pointer
 
   // What a polling client reads, on a cache line of its own.
   alignas(64) std::atomic<uint64_t> latest;  // FrameRef; 0 = no frame to read now
@@ -192,8 +204,7 @@ static_assert(offsetof(ControlPage, stride) == 24);
 static_assert(offsetof(ControlPage, format) == 28);
 static_assert(offsetof(ControlPage, slot_bytes) == 32);
 static_assert(offsetof(ControlPage, region_bytes) == 40);
-static_assert(offsetof(ControlPage, x) == 48);
-static_assert(offsetof(ControlPage, y) == 52);
+static_assert(offsetof(ControlPage, position) == 48);
 static_assert(offsetof(ControlPage, cursor_shapes) == 56);
 static_assert(offsetof(ControlPage, latest) == 64);
 static_assert(offsetof(ControlPage, confirmed_ns) == 72);

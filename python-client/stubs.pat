@@ -21,6 +21,15 @@ framering._core.Connection.list:
     def list(self) -> builtins.list[framering._types.StreamInfo]:
         \doc
 
+# As above.
+framering._core.Connection.monitors:
+    def monitors(self) -> builtins.list[framering._types.MonitorInfo]:
+        \doc
+
+framering._core.Connection.windows:
+    def windows(self) -> builtins.list[framering._types.WindowInfo]:
+        \doc
+
 # `numpy` is the method itself there.
 framering._core.Frame.__array__:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:

@@ -49,9 +49,10 @@ BASE = {
         "text_pattern",
         "thread_name",
         "wait",
+        "wake_pipe",
     )
 }
-INTERFACES = {"daemon/capture/source", "daemon/memory/pool"}
+INTERFACES = {"daemon/capture/desktop", "daemon/capture/source", "daemon/memory/pool"}
 SPINE: dict[str, set[str]] = {
     **{unit: set() for unit in BASE | INTERFACES},
     "daemon/policy": {"daemon/quota"},
@@ -62,6 +63,7 @@ SPINE: dict[str, set[str]] = {
     "daemon/ring": {"daemon/reader"},
     "daemon/publisher": {"daemon/reader", "daemon/ring"},
     "daemon/stream": {"daemon/memory/pool", "daemon/publisher", "daemon/reader", "daemon/ring"},
+    "daemon/desktop_watcher": {"daemon/capture/desktop"},
     "daemon/epoch_loop": {"daemon/pacer", "daemon/publisher", "daemon/reader", "daemon/ring", "daemon/stream"}
     | INTERFACES,
     "daemon/pump": {"daemon/epoch_loop", "daemon/publisher", "daemon/reader", "daemon/ring", "daemon/stream"}

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "client/cli/source.h"
 #include "framering/framering.h"
 
 namespace framering::cli {
@@ -14,17 +15,19 @@ namespace framering::cli {
 enum ExitCode { kOk = 0, kFailed = 1, kUsage = 2, kNoDaemon = 3, kTimeout = 4, kEnded = 5, kWarnings = 6 };
 
 struct ListOptions {
+  bool watch = false;    // again at each change
+  bool sources = false;  // for completions: a line for each source, with a tab and what it is
   bool json = false;
 };
 struct GrabOptions {
-  std::string source = "screen";
+  SourceOptions source;
   std::string output;  // "-" = standard output
   double timeout_s = 5;
   bool cursor = false;  // with the pointer
   bool json = false;
 };
 struct WatchOptions {
-  std::string source = "screen";
+  SourceOptions source;
   Mode mode = Mode::latest;
   std::optional<double> duration_s;  // none: until Ctrl-C
   bool json = false;

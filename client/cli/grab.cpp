@@ -13,8 +13,8 @@ namespace framering::cli {
 
 namespace {
 
-std::string describe(const Frame& frame, const GrabOptions& options) {
-  const nlohmann::ordered_json about = {{"output", options.output},        {"source", options.source},
+std::string describe(const Frame& frame, const std::string& source, const GrabOptions& options) {
+  const nlohmann::ordered_json about = {{"output", options.output},        {"source", source},
                                         {"width", frame.width()},          {"height", frame.height()},
                                         {"format", name(frame.format())},  {"sequence", frame.sequence()},
                                         {"capture_ns", frame.capture_ns()}};
@@ -31,8 +31,9 @@ int grab(const std::string& socket, const GrabOptions& options) {
                 "redirect it, or name a file with -o");
   }
   Connection connection = Connection::connect(socket, "framering grab");
+  const std::string source = find_source(connection, options.source);
   Stream stream = connection.open(
-      {.source = options.source, .cursor = options.cursor ? CursorMode::embedded : CursorMode::hidden});
+      {.source = source, .cursor = options.cursor ? CursorMode::embedded : CursorMode::hidden});
   using Clock = std::chrono::steady_clock;
   const auto deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                            std::chrono::duration<double>(options.timeout_s));
@@ -41,13 +42,14 @@ int grab(const std::string& socket, const GrabOptions& options) {
     const Picture picture = to_picture(*frame);
     if (frame->valid()) {
       write_output(options.output, encode_png(picture));
-      if (options.json) std::fprintf(to_stdout ? stderr : stdout, "%s\n", describe(*frame, options).c_str());
+      if (options.json)
+        std::fprintf(to_stdout ? stderr : stdout, "%s\n", describe(*frame, source, options).c_str());
       return kOk;
     }
     if (Clock::now() >= deadline) break;
   }
   std::ostringstream message;
-  message << "no frame of " << options.source << " within " << options.timeout_s << " s";
+  message << "no frame of " << source << " within " << options.timeout_s << " s";
   throw Error(ErrorCode::timeout, message.str(), "is its X server stopped or busy? --timeout waits longer");
 }
 

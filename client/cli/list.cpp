@@ -1,98 +1,108 @@
-#include <algorithm>
-#include <array>
+#include "client/cli/list.h"
+
 #include <cstdio>
-#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "client/cli/commands.h"
+#include "client/cli/interrupt.h"
+#include "client/cli/output.h"
+#include "client/cli/table.h"
+#include "client/cli/terminal.h"
 
 namespace framering::cli {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+constexpr const char* kKeys = "q quit";
+constexpr char kControlC = 3;
 
-Json to_json(const StreamInfo& stream) {
-  Json clients = Json::array();
-  for (const ClientInfo& client : stream.clients) {
-    clients.push_back({{"pid", client.pid},
-                       {"uid", client.uid},
-                       {"name", client.name},
-                       {"leases_held", client.leases_held},
-                       {"drops_caused", client.drops_caused},
-                       {"leases_broken", client.leases_broken},
-                       {"confirmations_asked", client.confirmations_asked}});
+// `look` gives the desktop, or throws why there is none.
+template <class Look>
+void take_desktop(Listing& listing, const Look& look) {
+  try {
+    listing.desktop = look();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::disconnected) throw;
+    listing.no_desktop = error.what();
   }
-  return {{"source", stream.source},         {"available", stream.available},
-          {"reason", stream.reason},         {"epoch", stream.epoch},
-          {"width", stream.width},           {"height", stream.height},
-          {"format", name(stream.format)},   {"memory", name(stream.memory)},
-          {"slot_count", stream.slot_count}, {"max_fps", stream.max_fps},
-          {"captures", stream.captures},     {"published", stream.published},
-          {"dropped", stream.dropped},       {"client_count", stream.client_count},
-          {"clients", std::move(clients)}};
 }
 
-constexpr size_t kColumns = 8;
-constexpr size_t kTextColumns = 4;  // to the left; the numbers after them to the right
-using Row = std::array<std::string, kColumns>;
-
-Row row_of(const StreamInfo& stream) {
-  return {stream.source,
-          std::to_string(stream.width) + "x" + std::to_string(stream.height),
-          std::string(name(stream.format)),
-          std::string(name(stream.memory)),
-          std::to_string(stream.slot_count),
-          std::to_string(stream.published),
-          std::to_string(stream.dropped),
-          std::to_string(stream.client_count)};
+Listing listing_now(Connection& connection) {
+  Listing listing{connection.daemon_version(), connection.daemon_pid(), connection.list(), {}};
+  take_desktop(listing, [&] { return connection.desktop(); });
+  return listing;
 }
 
-void print(const ClientInfo& client) {
-  std::printf("  pid %u, uid %u, %s: holds %u, broken %llu, drops caused %llu\n", client.pid, client.uid,
-              client.name.empty() ? "no name" : client.name.c_str(), client.leases_held,
-              static_cast<unsigned long long>(client.leases_broken),
-              static_cast<unsigned long long>(client.drops_caused));
+// Nothing where it was given up.
+std::optional<Listing> next_listing(Connection& connection, DesktopWatch& watch) {
+  Listing listing{connection.daemon_version(), connection.daemon_pid(), {}, {}};
+  take_desktop(listing, [&] { return watch.next(forever, [] { return !interrupted(); }); });
+  if (!listing.desktop && listing.no_desktop.empty()) return std::nullopt;
+  listing.streams = connection.list();
+  return listing;
 }
 
-void print(const std::vector<StreamInfo>& streams) {
-  const Row header = {"SOURCE", "SIZE", "FORMAT", "MEMORY", "SLOTS", "PUBLISHED", "DROPPED", "CLIENTS"};
-  std::array<int, kColumns> widths{};
-  const auto widen = [&widths](const Row& row, size_t columns) {
-    for (size_t i = 0; i < columns; ++i) widths[i] = std::max(widths[i], static_cast<int>(row[i].size()));
-  };
-  const auto print_row = [&widths](const Row& row) {
-    for (size_t i = 0; i < kColumns; ++i) {
-      const int width = i < kTextColumns ? -widths[i] : widths[i];
-      std::printf("%*s%s", width, row[i].c_str(), i + 1 < kColumns ? "  " : "\n");
-    }
-  };
-  widen(header, kColumns);
-  for (const StreamInfo& stream : streams) widen(row_of(stream), stream.available ? kColumns : 1);
-  print_row(header);
-  for (const StreamInfo& stream : streams) {
-    if (stream.available) {
-      print_row(row_of(stream));
-    } else {
-      std::printf("%*s  unavailable: %s\n", -widths[0], stream.source.c_str(), stream.reason.c_str());
-    }
-    for (const ClientInfo& client : stream.clients) print(client);
+void print(const Listing& listing, bool json, bool one_line) {
+  if (json) {
+    std::printf("%s\n", list_json(listing, one_line).c_str());
+  } else {
+    for (const std::string& line : list_lines(listing)) std::printf("%s\n", line.c_str());
   }
+  flush_standard_output();
+}
+
+// As much as fits.
+void draw(Terminal& terminal, const Listing& listing) {
+  const Terminal::Size size = terminal.size();
+  std::vector<std::string> lines = list_lines(listing);
+  lines.resize(size.rows - 1);
+  for (std::string& line : lines) line = cut_to_columns(line, size.columns);
+  lines.push_back(cut_to_columns(kKeys, size.columns));
+  terminal.draw(lines);
+}
+
+int watch_on_terminal(Connection& connection, DesktopWatch& watch) {
+  Terminal terminal;
+  for (;;) {
+    const auto listing = next_listing(connection, watch);
+    if (!listing) return kOk;
+    draw(terminal, *listing);
+    // A key, another size of the terminal, or a change.
+    for (bool changed = false; !changed;) {
+      const auto [key, is_change] = terminal.key_or(watch.fd());
+      if (key == 'q' || key == kControlC) return kOk;
+      changed = is_change;
+      if (!changed) draw(terminal, *listing);
+    }
+  }
+}
+
+int watch_on_and_on(Connection& connection, DesktopWatch& watch, bool json) {
+  end_on_interrupt();
+  for (bool first = true; const auto listing = next_listing(connection, watch); first = false) {
+    if (!first && !json) std::printf("\n");
+    print(*listing, json, /*one_line=*/true);
+  }
+  return kOk;
 }
 
 }  // namespace
 
 int list(const std::string& socket, const ListOptions& options) {
   Connection connection = Connection::connect(socket, "framering list");
-  const std::vector<StreamInfo> streams = connection.list();
-  if (!options.json) {
-    print(streams);
+  if (options.sources) {
+    for (const std::string& line : source_lines(listing_now(connection))) std::printf("%s\n", line.c_str());
     return kOk;
   }
-  Json all = {{"daemon_version", connection.daemon_version()}, {"daemon_pid", connection.daemon_pid()}};
-  all["streams"] = Json::array();
-  for (const StreamInfo& stream : streams) all["streams"].push_back(to_json(stream));
-  std::printf("%s\n", all.dump(2).c_str());
-  return kOk;
+  if (!options.watch) {
+    print(listing_now(connection), options.json, /*one_line=*/false);
+    return kOk;
+  }
+  DesktopWatch watch = connection.watch_desktop();
+  return Terminal::is_there() && !options.json ? watch_on_terminal(connection, watch)
+                                               : watch_on_and_on(connection, watch, options.json);
 }
 
 }  // namespace framering::cli

@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <clocale>
 #include <cstdio>
 #include <exception>
 #include <functional>
@@ -32,9 +33,19 @@ Exit codes:
   5  the stream ended while it was watched
   6  doctor: all works, with warnings)";
 
+constexpr const char* kListFooter =
+    R"(Each SOURCE, MONITOR and WINDOW is what grab and watch take. Windows come as they lie, the topmost first.
+
+Examples:
+  framering list
+  framering list --watch
+  framering list --json | jq -r '.windows[] | select(.active).title')";
+
 constexpr const char* kGrabFooter = R"(Examples:
   framering grab -o desktop.png
-  framering grab --cursor -o desktop.png
+  framering grab --monitor 1 --cursor -o monitor.png
+  framering grab --window Firefox -o firefox.png
+  framering grab --region 0,0,640x480 -o part.png
   framering grab test:640x480@30 -o - | display)";
 
 constexpr const char* kWatchFooter =
@@ -43,6 +54,7 @@ was requested; median and 99 %) and how much of the picture changed from frame t
 
 Examples:
   framering watch
+  framering watch --window Firefox
   framering watch --mode every --duration 10 --json)";
 
 constexpr const char* kCompletionFooter = R"(Examples:
@@ -113,15 +125,33 @@ struct Parser {
   }
 
   void add_list() {
-    auto* command = app.add_subcommand("list", "Streams of the daemon and the clients that read them");
-    command->add_flag("--json", list_options.json, "One JSON object");
-    command->footer("Examples:\n  framering list\n  framering list --json | jq -r '.streams[].source'");
+    auto* command = app.add_subcommand("list", "Streams, who reads them, monitors and windows");
+    command->add_flag("--watch", list_options.watch, "Again whenever something of it changes, until Ctrl-C");
+    command->add_flag("--sources", list_options.sources, "One source a line, a tab, and what it is");
+    command->add_flag("--json", list_options.json,
+                      "One JSON object; with --watch one a line for each change");
+    command->footer(kListFooter);
     command->callback([this] { run = [this] { return list(socket, list_options); }; });
+  }
+
+  // One of four ways to say it.
+  static void add_source(CLI::App& command, SourceOptions& options, const std::string& what) {
+    auto* source = command.add_option("SOURCE", options.source, what)->type_name("");
+    auto* window =
+        command.add_option("--window", options.window, "The window with this in its title or class, or 0xID")
+            ->type_name("TEXT");
+    auto* monitor = command.add_option("--monitor", options.monitor, "The monitor of this name or number")
+                        ->type_name("NAME");
+    auto* region =
+        command.add_option("--region", options.region, "A part of the desktop")->type_name("X,Y,WxH");
+    window->excludes(source);
+    monitor->excludes(source, window);
+    region->excludes(source, window, monitor);
   }
 
   void add_grab() {
     auto* command = app.add_subcommand("grab", "Save the newest frame as a PNG picture");
-    command->add_option("SOURCE", grab_options.source, "What to grab [screen]")->type_name("");
+    add_source(*command, grab_options.source, "What to grab [screen]");
     command->add_option("-o,--output", grab_options.output, "The file; - is standard output")
         ->type_name("FILE")
         ->required();
@@ -136,7 +166,7 @@ struct Parser {
 
   void add_watch() {
     auto* command = app.add_subcommand("watch", "Read a stream and tell of it once a second, until Ctrl-C");
-    command->add_option("SOURCE", watch_options.source, "What to watch [screen]")->type_name("");
+    add_source(*command, watch_options.source, "What to watch [screen]");
     command->add_option("--mode", mode, "latest: the newest wins; every: in order [latest]")
         ->type_name("latest|every")
         ->check(CLI::IsMember({"latest", "every"}).description(""));
@@ -272,6 +302,7 @@ int run_command(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace framering::cli;
+  std::setlocale(LC_CTYPE, "");  // how wide characters are on this terminal
   try {
     return run_command(argc, argv);
   } catch (const framering::Error& error) {

@@ -59,11 +59,20 @@ void Terminal::draw(const std::vector<std::string>& lines) {
   flush_standard_output();
 }
 
-char Terminal::key(std::chrono::milliseconds patience) const {
-  pollfd input{STDIN_FILENO, POLLIN, 0};
-  if (poll(&input, 1, static_cast<int>(patience.count())) <= 0) return 0;
+char Terminal::read_key() {
   char key = 0;
   return read(STDIN_FILENO, &key, 1) == 1 ? key : 'q';
+}
+
+char Terminal::key(std::chrono::milliseconds patience) const {
+  pollfd input{STDIN_FILENO, POLLIN, 0};
+  return poll(&input, 1, static_cast<int>(patience.count())) > 0 ? read_key() : '\0';
+}
+
+std::pair<char, bool> Terminal::key_or(int fd) const {
+  pollfd fds[] = {{STDIN_FILENO, POLLIN, 0}, {fd, POLLIN, 0}};
+  if (poll(fds, 2, -1) <= 0) return {'\0', false};
+  return {fds[0].revents != 0 ? read_key() : '\0', fds[1].revents != 0};
 }
 
 }  // namespace framering::cli

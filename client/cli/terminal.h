@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace framering::cli {
@@ -28,8 +29,12 @@ class Terminal {
   void draw(const std::vector<std::string>& lines);
   // The next key, or 0 once this time is over or the terminal has another size. 'q' where it is gone.
   char key(std::chrono::milliseconds patience) const;
+  // The next key, or 0 once the descriptor is readable (then true), or the terminal has another size.
+  std::pair<char, bool> key_or(int fd) const;
 
  private:
+  static char read_key();
+
   termios before_{};
 };
 

@@ -1,35 +1,19 @@
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <exception>
 #include <optional>
 
 #include "client/cli/commands.h"
+#include "client/cli/interrupt.h"
 #include "client/cli/output.h"
 #include "client/cli/report.h"
 
 namespace framering::cli {
 
 namespace {
-
-std::atomic<bool> interrupted{false};
-
-void on_interrupt(int) {
-  interrupted = true;
-}
-
-// Without SA_RESTART, so that a wait ends at once. A second Ctrl-C ends the program whatever it is doing.
-void end_on_interrupt() {
-  struct sigaction action {};
-  action.sa_handler = on_interrupt;
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-}
 
 class Printer {
  public:
@@ -65,9 +49,9 @@ class Printer {
 void read_frames(Stream& stream, Clock::time_point end, const Printer& printer, Report& total) {
   Report second(total.begin());
   uint64_t missed_before = 0;
-  while (!interrupted && Clock::now() < end) {
+  while (!interrupted() && Clock::now() < end) {
     const auto until = std::min(end, second.begin() + std::chrono::seconds(1));
-    if (const auto frame = stream.next(until - Clock::now(), [] { return !interrupted; })) {
+    if (const auto frame = stream.next(until - Clock::now(), [] { return !interrupted(); })) {
       // What was captured before says nothing of how fast frames arrive.
       const Clock::time_point captured{std::chrono::nanoseconds(frame->capture_ns())};
       const auto age = captured >= total.begin() ? std::optional(Clock::now() - captured) : std::nullopt;
@@ -88,7 +72,7 @@ void read_frames(Stream& stream, Clock::time_point end, const Printer& printer, 
 int watch(const std::string& socket, const WatchOptions& options) {
   Connection connection = Connection::connect(socket, "framering watch");
   const auto begin = Clock::now();
-  Stream stream = connection.open({.source = options.source, .mode = options.mode});
+  Stream stream = connection.open({.source = find_source(connection, options.source), .mode = options.mode});
   end_on_interrupt();
   const auto duration = std::chrono::duration<double>(options.duration_s.value_or(0));
   const auto end = options.duration_s ? begin + std::chrono::duration_cast<Clock::duration>(duration)

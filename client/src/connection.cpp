@@ -5,6 +5,7 @@
 #include "client/src/connection_core.h"
 #include "client/src/errors.h"
 #include "client/src/stream_core.h"
+#include "client/src/watch_core.h"
 #include "proto/channel.h"
 
 namespace framering {
@@ -34,13 +35,6 @@ StreamInfo to_public(proto::StreamInfo&& from) {
   return info;
 }
 
-void require_own_process(const internal::ConnectionCore& core) {
-  if (!core.in_own_process()) {
-    throw Error(ErrorCode::forked, "this connection was made by another process",
-                "connect again after fork()");
-  }
-}
-
 }  // namespace
 
 Connection::Connection(std::shared_ptr<internal::ConnectionCore> core) noexcept : core_(std::move(core)) {}
@@ -54,7 +48,7 @@ Connection Connection::connect(const std::string& socket_path, const std::string
 }
 
 std::vector<StreamInfo> Connection::list() {
-  require_own_process(*core_);
+  internal::require_own_process(*core_);
   auto reply = internal::value_or_raise(core_->request(proto::ListRequest{}));
   auto* list = std::get_if<proto::ListReply>(&reply.body);
   if (!list) throw Error(ErrorCode::protocol, "frameringd answered something else");
@@ -63,8 +57,16 @@ std::vector<StreamInfo> Connection::list() {
   return streams;
 }
 
+Desktop Connection::desktop() {
+  return internal::ask_desktop(*core_);
+}
+
+DesktopWatch Connection::watch_desktop() {
+  return DesktopWatch(std::make_unique<internal::WatchCore>(core_));
+}
+
 Connection::Verdict Connection::check_policy(uint32_t uid, const std::string& source) {
-  require_own_process(*core_);
+  internal::require_own_process(*core_);
   auto reply = internal::value_or_raise(core_->request(proto::PolicyRequest{uid, source}));
   auto* verdict = std::get_if<proto::PolicyReply>(&reply.body);
   if (!verdict) throw Error(ErrorCode::protocol, "frameringd answered something else");
@@ -75,7 +77,7 @@ Connection::Verdict Connection::check_policy(uint32_t uid, const std::string& so
 }
 
 void Connection::reload() {
-  require_own_process(*core_);
+  internal::require_own_process(*core_);
   const auto reply = internal::value_or_raise(core_->request(proto::ReloadRequest{}));
   if (!std::holds_alternative<proto::ReloadReply>(reply.body)) {
     throw Error(ErrorCode::protocol, "frameringd answered something else");
@@ -83,7 +85,7 @@ void Connection::reload() {
 }
 
 std::string Connection::metrics() {
-  require_own_process(*core_);
+  internal::require_own_process(*core_);
   const auto reply = internal::value_or_raise(core_->request(proto::MetricsRequest{}));
   const auto* metrics = std::get_if<proto::MetricsReply>(&reply.body);
   if (!metrics || reply.fds.size() != 1)
@@ -92,7 +94,7 @@ std::string Connection::metrics() {
 }
 
 Stream Connection::open(const OpenOptions& options) {
-  require_own_process(*core_);
+  internal::require_own_process(*core_);
   return Stream(std::make_shared<internal::StreamCore>(core_, options));
 }
 

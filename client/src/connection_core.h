@@ -67,4 +67,7 @@ class ConnectionCore {
   std::unique_ptr<std::thread> watcher_;
 };
 
+// Throws forked in a child of the process that connected.
+void require_own_process(const ConnectionCore& core);
+
 }  // namespace framering::internal

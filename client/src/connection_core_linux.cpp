@@ -11,6 +11,7 @@
 #include "client/src/helper_thread.h"
 #include "client/src/process_mark.h"
 #include "client/src/wait_linux.h"
+#include "framering/error.h"
 #include "proto/channel.h"
 #include "proto/limits.h"
 
@@ -107,6 +108,12 @@ ConnectionCore::~ConnectionCore() {
 
 bool ConnectionCore::in_own_process() const {
   return process_mark() == process_;
+}
+
+void require_own_process(const ConnectionCore& core) {
+  if (core.in_own_process()) return;
+  throw framering::Error(framering::ErrorCode::forked, "this connection was made by another process",
+                         "connect again after fork()");
 }
 
 proto::Result<ConnectionCore::Reply> ConnectionCore::request(const proto::Body& body) {

@@ -131,6 +131,12 @@ void Frame::copy_to_host(std::byte* pixels) const {
 size_t Frame::size_bytes() const noexcept {
   return size_t{stride()} * height();
 }
+int32_t Frame::x() const noexcept {
+  return state_ ? state_->position.x : 0;
+}
+int32_t Frame::y() const noexcept {
+  return state_ ? state_->position.y : 0;
+}
 uint32_t Frame::width() const noexcept {
   return state_ ? state_->mapping->info().width : 0;
 }

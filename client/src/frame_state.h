@@ -34,6 +34,7 @@ struct FrameState {
   uint64_t capture_done_ns = 0;
   uint64_t published_ns = 0;
   uint64_t confirmed_ns = 0;
+  proto::DesktopPoint position;
   std::vector<Rect> damage;
   std::optional<Cursor> cursor;
   std::vector<std::unique_ptr<StreamMark>> marks;  // of hold_until()

@@ -9,14 +9,6 @@ namespace {
 
 constexpr std::chrono::seconds kMaxSpin{1};
 
-uint64_t deadline_after(std::chrono::nanoseconds timeout) {
-  if (timeout == forever) return internal::kNever;
-  const uint64_t now = internal::now_ns();
-  if (timeout.count() <= 0) return now;
-  const auto wait = static_cast<uint64_t>(timeout.count());
-  return wait < internal::kNever - now ? now + wait : internal::kNever;
-}
-
 }  // namespace
 
 Stream::Stream(std::shared_ptr<internal::StreamCore> core) noexcept : core_(std::move(core)) {}
@@ -30,12 +22,12 @@ std::optional<Frame> Stream::next(std::chrono::nanoseconds timeout, const std::f
     throw Error(ErrorCode::invalid_argument, "spin is out of range: it is 0 to 1 s");
   }
   const auto spin_ns = static_cast<uint64_t>(std::chrono::nanoseconds(spin).count());
-  return core_->next(deadline_after(timeout), on_signal, spin_ns);
+  return core_->next(internal::deadline_after(timeout), on_signal, spin_ns);
 }
 
 std::optional<Frame> Stream::latest(std::chrono::nanoseconds timeout,
                                     const std::function<bool()>& on_signal) {
-  return core_->latest(deadline_after(timeout), on_signal);
+  return core_->latest(internal::deadline_after(timeout), on_signal);
 }
 
 std::optional<Frame> Stream::find(uint64_t sequence) {
@@ -44,11 +36,21 @@ std::optional<Frame> Stream::find(uint64_t sequence) {
 
 std::optional<Frame> Stream::wait_until(uint64_t capture_ns, std::chrono::nanoseconds timeout,
                                         const std::function<bool()>& on_signal) {
-  return core_->wait_until(capture_ns, deadline_after(timeout), on_signal);
+  return core_->wait_until(capture_ns, internal::deadline_after(timeout), on_signal);
 }
 
 uint64_t Stream::confirmed_ns() const {
   return core_->confirmed_ns();
+}
+Point Stream::position() const {
+  const proto::DesktopPoint position = core_->position();
+  return {position.x, position.y};
+}
+bool Stream::stale() const {
+  return core_->is_stale();
+}
+bool Stream::wait_live(std::chrono::nanoseconds timeout, const std::function<bool()>& on_signal) {
+  return core_->wait_live(internal::deadline_after(timeout), on_signal);
 }
 std::chrono::milliseconds Stream::keepalive() const {
   return std::chrono::milliseconds(core_->info().keepalive_ms);

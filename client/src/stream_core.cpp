@@ -192,18 +192,23 @@ bool StreamCore::sleep_on(EpochMapping& mapping, uint32_t word, uint64_t deadlin
   return woken == Woken::kWoken || !on_signal || on_signal();
 }
 
+StreamState StreamCore::usable_state() const {
+  check_usable();
+  const bool lost = connection_->lost();
+  const StreamState state = state_of(*mapping_);
+  // A daemon that stops says so in the page, and only then hangs up.
+  if (lost && state != StreamState::kEnded) {
+    throw Error(ErrorCode::disconnected, "the connection to frameringd is lost",
+                "connect again once it is back");
+  }
+  return state;
+}
+
 std::optional<Frame> StreamCore::take(const Want& want) {
   std::lock_guard lock(mutex_);
   uint64_t gone = 0;  // frames up to this one cannot be had any more
   for (;;) {
-    check_usable();
-    const bool lost = connection_->lost();
-    const StreamState state = state_of(*mapping_);
-    // A daemon that stops says so in the page, and only then hangs up.
-    if (lost && state != StreamState::kEnded) {
-      throw Error(ErrorCode::disconnected, "the connection to frameringd is lost",
-                  "connect again once it is back");
-    }
+    const StreamState state = usable_state();
     // In order, what the old epoch still holds comes before the new one; the newest frame is never an old
     // epoch's.
     const bool drain = want.unseen && options_.mode == Mode::every;
@@ -306,6 +311,7 @@ std::optional<Frame> StreamCore::lease(const Choice& chosen, uint32_t lease_inde
   state->capture_done_ns = slot.capture_done_ns.load(relaxed);
   state->published_ns = slot.published_ns.load(relaxed);
   state->confirmed_ns = std::max(state->capture_ns, chosen.confirmed_ns);
+  state->position = proto::DesktopPoint::unpack(mapping_->control().position.load(relaxed));
   const uint32_t count = std::min(slot.damage_count.load(relaxed), proto::kMaxDamageRects);
   state->damage.reserve(count);
   for (uint32_t i = 0; i < count; ++i) {
@@ -362,6 +368,30 @@ void StreamCore::reopen() {
     attach(open_epoch(wake_set_.has_value()));
   }
   if (old) wake_sleepers(*old);
+}
+
+bool StreamCore::is_stale() const {
+  return state_of(*mapping()) == StreamState::kStale;
+}
+
+bool StreamCore::wait_live(uint64_t deadline_ns, const OnSignal& on_signal) {
+  for (;;) {
+    const auto mapping = this->mapping();
+    proto::LeasePage& page = mapping->lease_page();
+    const uint32_t word = page.wake_word.load(std::memory_order_seq_cst);
+    page.waiting.store(1, std::memory_order_seq_cst);
+    {
+      std::lock_guard lock(mutex_);
+      const StreamState state = usable_state();
+      if (state == StreamState::kLive) return true;
+      if (state != StreamState::kStale) {
+        follow_or_raise();
+        continue;
+      }
+    }
+    if (now_ns() >= deadline_ns) return false;
+    if (!sleep_on(*mapping, word, deadline_ns, on_signal)) return false;
+  }
 }
 
 bool StreamCore::is_current() const {

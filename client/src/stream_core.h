@@ -34,6 +34,11 @@ class StreamCore {
   // Until when the source is known to show the newest frame.
   uint64_t confirmed_ns() const { return proto::newest(mapping()->control()).confirmed_ns; }
   uint32_t desktop_state() const { return mapping()->control().desktop.load(); }  // kDesktop... bits
+  proto::DesktopPoint position() const {
+    return proto::DesktopPoint::unpack(mapping()->control().position.load(std::memory_order_relaxed));
+  }
+  bool is_stale() const;
+  bool wait_live(uint64_t deadline_ns, const OnSignal& on_signal);
   void reopen();
   bool is_current() const;
   void close() noexcept;
@@ -77,6 +82,8 @@ class StreamCore {
   std::optional<Cursor> to_cursor(uint64_t word) const;
   Choice look(const EpochMapping& mapping) const;
   [[noreturn]] void raise_lease_limit() const;
+  // What the control page says, or why nothing can be read any more; locked.
+  proto::StreamState usable_state() const;
   void follow_or_raise();
   // Returns when take() may find something, or then.
   void watch(const EpochMapping& mapping, uint64_t until_ns) const;

@@ -16,6 +16,13 @@ uint64_t now_ns() {
   return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
 }
 
+uint64_t deadline_after(std::chrono::nanoseconds timeout) {
+  const uint64_t now = now_ns();
+  if (timeout.count() <= 0) return now;
+  const auto wait = static_cast<uint64_t>(timeout.count());
+  return timeout < timeout.max() && wait < kNever - now ? now + wait : kNever;
+}
+
 Woken wait_on(const std::atomic<uint32_t>& word, uint32_t expected, uint64_t deadline_ns) {
   const timespec deadline{static_cast<time_t>(deadline_ns / 1'000'000'000),
                           static_cast<long>(deadline_ns % 1'000'000'000)};

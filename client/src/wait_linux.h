@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 
 namespace framering::internal {
@@ -9,6 +10,8 @@ namespace framering::internal {
 inline constexpr uint64_t kNever = UINT64_MAX;
 
 uint64_t now_ns();  // CLOCK_MONOTONIC
+// kNever for more time than there is.
+uint64_t deadline_after(std::chrono::nanoseconds timeout);
 
 enum class Woken {
   kWoken,  // by a wake-up, or the word had changed already

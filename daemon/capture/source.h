@@ -13,12 +13,14 @@
 #include "daemon/frame.h"
 #include "daemon/surface.h"
 #include "proto/result.h"
+#include "proto/shm_layout.h"
 
 namespace framering::daemon {
 
 struct SourceEvents {
   bool changed = false;   // there may be something new to capture
   bool geometry = false;  // geometry() may differ from the bound one: the pump starts a new epoch if it does
+  bool moved = false;     // position() may be another
   bool stale = false;     // what is captured now is what was last shown, such as of a window that is hidden
   bool blanked = false;   // the screens are dark, so that people do not see what is captured
 };
@@ -45,6 +47,12 @@ class Source {
   // Returns once the next poll() tells of all that had changed before the call: one round trip to the server
   // that tells of changes. kUnavailable when the source is gone.
   virtual proto::Status sync() { return proto::Ok{}; }
+
+  // Where the first pixel is on the desktop, of a source that moves without a new geometry; nothing where the
+  // geometry says it. One round trip. kUnavailable when the source is gone.
+  virtual proto::Result<std::optional<proto::DesktopPoint>> position() {
+    return std::optional<proto::DesktopPoint>();
+  }
 
   // Where the pointer is now and what it looks like; nothing for a source that has none, or that paints it
   // into its frames: that then asks for a capture by poll(), if the last one shows it otherwise. One round

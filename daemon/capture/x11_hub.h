@@ -53,9 +53,16 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
   void add(X11Listener& listener);
   void remove(X11Listener& listener);  // it hears nothing once this has returned
 
+  // For X11WindowEvents.
+  void select(xcb_window_t window, uint32_t mask);
+  void deselect(xcb_window_t window, uint32_t mask);
+
   // What changes on the root window; made for its first user, gone with the last.
   std::shared_ptr<X11RootDamage> root_damage();
   X11Screen screen() const;
+  // Windows are redirected over this connection: counted by who redirects them.
+  void count_redirected(int change) { redirected_ += change; }
+  bool redirects_windows() const { return redirected_ > 0; }
   // Its monitors are dark, by the screen saver or by DPMS.
   bool is_blanked() const { return blanked_; }
 
@@ -78,6 +85,8 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
   // Whether the listening thread gets up for what the server sends.
   void listen_to_server(bool wanted);
   void dispatch(const xcb_generic_event_t& event);
+  void change_mask(xcb_window_t window, uint32_t before);  // locked
+  uint32_t wanted_of(xcb_window_t window) const;           // locked
   void note_screen(uint16_t width, uint16_t height);
   void wake_listeners();  // with listening_ held
 
@@ -95,6 +104,8 @@ class X11Hub : public std::enable_shared_from_this<X11Hub> {
   X11Screen screen_;
   std::weak_ptr<X11RootDamage> root_damage_;
   std::atomic<bool> blanked_{false};
+  std::atomic<int> redirected_{0};
+  std::multimap<xcb_window_t, uint32_t> wanted_events_;
 
   std::thread thread_;
 };

@@ -54,10 +54,10 @@ Result<std::shared_ptr<X11Hub>> X11Hub::start(std::unique_ptr<X11Connection> con
   if (auto made = hub->make_descriptors(); !made) return made.error();
   xcb_connection_t* xcb = hub->connection_->xcb();
   const xcb_window_t root = hub->connection_->root();
-  // StructureNotify tells of every new size of the root, RandR of the monitors on it, PropertyChange of the
-  // active window.
-  const uint32_t mask = XCB_EVENT_MASK_STRUCTURE_NOTIFY | XCB_EVENT_MASK_PROPERTY_CHANGE;
-  xcb_change_window_attributes(xcb, root, XCB_CW_EVENT_MASK, &mask);
+  // StructureNotify tells of every new size of the root, SubstructureNotify of the windows on it, RandR of
+  // the monitors, PropertyChange of the active window.
+  hub->select(root, XCB_EVENT_MASK_STRUCTURE_NOTIFY | XCB_EVENT_MASK_SUBSTRUCTURE_NOTIFY |
+                        XCB_EVENT_MASK_PROPERTY_CHANGE);
   if (hub->connection_->has_monitors()) {
     xcb_randr_select_input(xcb, root,
                            XCB_RANDR_NOTIFY_MASK_SCREEN_CHANGE | XCB_RANDR_NOTIFY_MASK_CRTC_CHANGE |
@@ -107,6 +107,38 @@ void X11Hub::add(X11Listener& listener) {
 void X11Hub::remove(X11Listener& listener) {
   std::lock_guard lock(listening_);
   std::erase(listeners_, &listener);
+}
+
+uint32_t X11Hub::wanted_of(xcb_window_t window) const {
+  uint32_t mask = 0;
+  const auto [first, last] = wanted_events_.equal_range(window);
+  for (auto wanted = first; wanted != last; ++wanted) mask |= wanted->second;
+  return mask;
+}
+
+// Sent under the lock, so that the last change is the one that holds.
+void X11Hub::change_mask(xcb_window_t window, uint32_t before) {
+  const uint32_t mask = wanted_of(window);
+  if (mask == before) return;
+  xcb_change_window_attributes(connection_->xcb(), window, XCB_CW_EVENT_MASK, &mask);
+}
+
+void X11Hub::select(xcb_window_t window, uint32_t mask) {
+  std::lock_guard lock(mutex_);
+  const uint32_t before = wanted_of(window);
+  wanted_events_.emplace(window, mask);
+  change_mask(window, before);
+}
+
+void X11Hub::deselect(xcb_window_t window, uint32_t mask) {
+  {
+    std::lock_guard lock(mutex_);
+    const uint32_t before = wanted_of(window);
+    const auto [first, last] = wanted_events_.equal_range(window);
+    wanted_events_.erase(std::find_if(first, last, [mask](const auto& each) { return each.second == mask; }));
+    change_mask(window, before);
+  }
+  xcb_flush(connection_->xcb());
 }
 
 std::shared_ptr<X11RootDamage> X11Hub::root_damage() {

@@ -2,15 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <optional>
 #include <utility>
 
-#include "daemon/capture/x11_caller.h"
-#include "daemon/capture/x11_copier.h"
-#include "daemon/capture/x11_cursor.h"
 #include "daemon/capture/x11_format.h"
 #include "daemon/capture/x11_monitors.h"
 #include "daemon/capture/x11_root_damage.h"
+#include "daemon/capture/x11_view.h"
 
 namespace framering::daemon {
 
@@ -22,64 +19,55 @@ using proto::Status;
 
 namespace {
 
-class X11Source final : public Source, private X11Listener {
+bool uncovers_windows(uint8_t type) {
+  return type == XCB_CONFIGURE_NOTIFY || type == XCB_MAP_NOTIFY || type == XCB_UNMAP_NOTIFY ||
+         type == XCB_CIRCULATE_NOTIFY || type == XCB_REPARENT_NOTIFY;
+}
+
+class X11Source final : public X11View {
  public:
   X11Source(std::shared_ptr<X11Hub> hub, X11Bell bell, PixelFormat format, const X11Options& options)
-      : caller_(std::move(hub), std::move(bell)),
+      : X11View(std::move(hub), std::move(bell), options.copy_method, options.embed_cursor),
         format_(format),
-        options_(options),
-        damage_(caller_),
-        cursor_(caller_, options.embed_cursor) {
-    caller_.hub().add(*this);
+        part_(options.part),
+        damage_(caller_) {
+    listen();
   }
-  ~X11Source() override { caller_.hub().remove(*this); }
+  ~X11Source() override { stop_listening(); }
 
   Result<Geometry> geometry() override;
   Status bind(const Geometry& geometry, std::span<const Surface> surfaces) override;
-  int event_fd() const override { return caller_.bell().fd(); }
-  Result<SourceEvents> poll() override;
   Status sync() override;
-  Result<std::optional<Cursor>> cursor() override { return cursor_.look(root(), /*shown=*/true); }
-  bool has_cursor() const override { return !cursor_.is_embedded(); }
-  bool paints_cursor() const override { return cursor_.is_embedded(); }
-  Result<CaptureInfo> capture(size_t surface, Request request) override;
-  uint64_t round_trips() const override { return caller_.round_trips(); }
-  // Drawing that bypasses the server's damage, such as a GPU's own, is seen by whole frames only.
-  bool wants_safety_frames() const override { return true; }
-  void interrupt() override { caller_.interrupt(); }
 
  private:
+  xcb_window_t window() const override { return caller_.connection().root(); }
+  Result<SourceEvents> news() override;
+  Status check_copied() override;
   void heard(uint8_t type, const xcb_generic_event_t& event) override;
-  void woken() override;
 
-  xcb_window_t root() const { return caller_.connection().root(); }
   Result<X11Area> area_now() const;
   Result<X11Area> part_of(const X11Area& screen) const;
   bool screen_changed() const { return caller_.hub().screen().changes != known_changes_; }
 
-  const X11Caller caller_;
   const PixelFormat format_;
-  const X11Options options_;
+  const std::variant<ScreenName, MonitorName, RegionName> part_;
   X11RootDamage::Share damage_;
-  X11SourceCursor cursor_;
-  std::unique_ptr<X11Copier> copier_;
   std::atomic<bool> drawn_{false};  // since the last poll()
   uint64_t known_changes_ = 0;      // of the screen, when geometry() looked
-  bool surfaces_stale_ = false;     // what they hold is no base for a partial copy
 };
 
 void X11Source::heard(uint8_t type, const xcb_generic_event_t& event) {
-  cursor_.heard(type);
-  if (type != caller_.connection().damage_event() ||
-      reinterpret_cast<const xcb_damage_notify_event_t&>(event).damage != damage_.id()) {
+  X11View::heard(type, event);
+  if (type == caller_.connection().damage_event()) {
+    const auto& damaged = reinterpret_cast<const xcb_damage_notify_event_t&>(event);
+    if (damaged.damage != damage_.id() || !damage_.note(damaged.area)) return;
+  } else if (uncovers_windows(type) && caller_.hub().redirects_windows()) {
+    // What such a change uncovers of redirected windows gets onto the root without damaging it (X.Org 21.1).
+    damage_.distrust();
+  } else {
     return;
   }
   drawn_ = true;
-  caller_.bell().ring();
-}
-
-void X11Source::woken() {
-  if (caller_.connection().lost()) return caller_.bell().close();
   caller_.bell().ring();
 }
 
@@ -90,7 +78,7 @@ Result<Geometry> X11Source::geometry() {
   do {
     caller_.hub().wait_until_settled(caller_.interrupted());
     const uint64_t changes = caller_.hub().screen().changes;
-    if (changes != std::exchange(known_changes_, changes)) surfaces_stale_ = true;
+    if (changes != std::exchange(known_changes_, changes)) distrust_surfaces();
     area = area_now();
     if (!area) return area.error();
   } while (screen_changed());  // while it was asked
@@ -98,13 +86,13 @@ Result<Geometry> X11Source::geometry() {
 }
 
 Result<X11Area> X11Source::area_now() const {
-  const auto reply = caller_.reply<xcb_get_geometry_reply_t>(xcb_get_geometry(caller_.xcb(), root()));
+  const auto reply = caller_.reply<xcb_get_geometry_reply_t>(xcb_get_geometry(caller_.xcb(), window()));
   if (!reply) return reply.error();
   return part_of({0, 0, (*reply)->width, (*reply)->height});
 }
 
 Result<X11Area> X11Source::part_of(const X11Area& screen) const {
-  if (std::holds_alternative<ScreenName>(options_.part)) return screen;
+  if (std::holds_alternative<ScreenName>(part_)) return screen;
   int left = 0, top = 0, right = 0, bottom = 0;
   const auto set = [&](int x, int y, uint32_t width, uint32_t height) {
     left = std::max(x, 0);
@@ -112,10 +100,10 @@ Result<X11Area> X11Source::part_of(const X11Area& screen) const {
     right = std::min<int>(x + static_cast<int>(width), screen.width);
     bottom = std::min<int>(y + static_cast<int>(height), screen.height);
   };
-  if (const auto* region = std::get_if<RegionName>(&options_.part)) {
+  if (const auto* region = std::get_if<RegionName>(&part_)) {
     set(region->x, region->y, region->width, region->height);
   } else {
-    const auto monitor = find_x11_monitor(caller_, std::get<MonitorName>(options_.part));
+    const auto monitor = find_x11_monitor(caller_, std::get<MonitorName>(part_));
     if (!monitor) return monitor.error();
     set(monitor->area.x, monitor->area.y, monitor->area.width, monitor->area.height);
   }
@@ -133,74 +121,49 @@ Status X11Source::bind(const Geometry& geometry, std::span<const Surface> surfac
   if (geometry.format != format_) {
     return Error{ErrorCode::kInvalidArgument, "the X server has another pixel format", {}};
   }
-  auto copier = make_x11_copier(
-      options_.copy_method, caller_, damage_,
-      {.drawable = root(),
-       .depth = caller_.connection().screen().root_depth,
-       .x = static_cast<int16_t>(geometry.x),
-       .y = static_cast<int16_t>(geometry.y),
-       .area = {static_cast<int16_t>(geometry.x), static_cast<int16_t>(geometry.y),
-                static_cast<uint16_t>(geometry.width), static_cast<uint16_t>(geometry.height)}},
-      geometry.stride(), surfaces);
-  if (!copier) return copier.error();
-  copier_ = *std::move(copier);
-  cursor_.bind(geometry, surfaces);
-  surfaces_stale_ = true;
-  return Ok{};
+  const X11Area area{static_cast<int16_t>(geometry.x), static_cast<int16_t>(geometry.y),
+                     static_cast<uint16_t>(geometry.width), static_cast<uint16_t>(geometry.height)};
+  damage_.set_area(area);
+  return bind_picture(damage_,
+                      {.drawable = window(),
+                       .depth = caller_.connection().screen().root_depth,
+                       .x = area.x,
+                       .y = area.y,
+                       .area = area},
+                      geometry, surfaces);
 }
 
-Result<SourceEvents> X11Source::poll() {
-  caller_.hub().take_events();
-  caller_.bell().clear();
-  if (caller_.has_ended()) return caller_.ended();
-  const bool drawn = drawn_.exchange(false);
-  return SourceEvents{.changed = cursor_.must_repaint() || drawn,
-                      .geometry = screen_changed(),
-                      .blanked = caller_.hub().is_blanked()};
+Result<SourceEvents> X11Source::news() {
+  return SourceEvents{.changed = drawn_.exchange(false), .geometry = screen_changed()};
 }
 
 // One pixel is asked for, and not less: looking at the root makes the server bring what was drawn to
 // redirected windows onto it, which damages it, before the reply.
 Status X11Source::sync() {
   const auto reply = caller_.reply<xcb_get_image_reply_t>(
-      xcb_get_image(caller_.xcb(), XCB_IMAGE_FORMAT_Z_PIXMAP, root(), 0, 0, 1, 1, ~0u));
+      xcb_get_image(caller_.xcb(), XCB_IMAGE_FORMAT_Z_PIXMAP, window(), 0, 0, 1, 1, ~0u));
   if (!reply) return reply.error();
   return Ok{};
 }
 
-Result<CaptureInfo> X11Source::capture(size_t surface, Request request) {
-  CaptureInfo info;
-  info.requested_ns = now_ns();
-  const bool everything = request == Request::kFull || surfaces_stale_;
-  Status copied = copier_->copy(surface, everything, info.damage);
-  if (copied) copied = cursor_.paint(root(), /*shown=*/true, surface, *copier_, info.damage);
-  info.done_ns = now_ns();
-  if (caller_.has_ended()) return caller_.ended();
-  // Copying beyond the edge of a root that has become smaller is no error and copies nothing. The events up
-  // to the copy are told by now.
-  if (screen_changed()) {
-    surfaces_stale_ = true;
-    caller_.bell().ring();
-    return Error{ErrorCode::kInvalidArgument, "the X server's screen has changed", {}};
-  }
-  if (!copied) return copied.error();
-  surfaces_stale_ = false;
-  return info;
+// Copying beyond the edge of a root that has become smaller is no error and copies nothing.
+Status X11Source::check_copied() {
+  if (!screen_changed()) return Ok{};
+  return Error{ErrorCode::kInvalidArgument, "the X server's screen has changed", {}};
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Source>> open_x11_source(const X11Options& options) {
-  auto hub = options.hubs ? options.hubs->get(options.display) : X11Hub::open(options.display);
+  auto hub = find_x11_hub(options.display, options.hubs);
   if (!hub) return hub.error();
   const xcb_screen_t& screen = (*hub)->connection().screen();
   const auto format =
       x11_pixel_format((*hub)->connection().setup(), screen, screen.root_visual, screen.root_depth);
   if (!format) return format.error();
-  auto bell = X11Bell::create();
-  if (!bell) return bell.error();
-  return std::unique_ptr<Source>(
-      std::make_unique<X11Source>(*std::move(hub), *std::move(bell), *format, options));
+  auto source = make_x11_view<X11Source>(*std::move(hub), *format, options);
+  if (!source) return source.error();
+  return std::unique_ptr<Source>(*std::move(source));
 }
 
 }  // namespace framering::daemon

@@ -2,15 +2,10 @@
 
 #include <xcb/composite.h>
 
-#include <atomic>
 #include <mutex>
-#include <optional>
 #include <utility>
 
-#include "daemon/capture/x11_caller.h"
-#include "daemon/capture/x11_copier.h"
-#include "daemon/capture/x11_cursor.h"
-#include "daemon/capture/x11_format.h"
+#include "daemon/capture/x11_view.h"
 #include "daemon/capture/x11_window_picture.h"
 
 namespace framering::daemon {
@@ -23,64 +18,61 @@ using proto::Status;
 
 namespace {
 
-class X11Window final : public Source, private X11Listener {
+class X11Window final : public X11View {
  public:
   X11Window(std::shared_ptr<X11Hub> hub, X11Bell bell, const X11WindowOptions& options)
-      : caller_(std::move(hub), std::move(bell)), options_(options), cursor_(caller_, options.embed_cursor) {
-    caller_.hub().add(*this);
+      : X11View(std::move(hub), std::move(bell), options.copy_method, options.embed_cursor),
+        name_(options.name) {
+    listen();
   }
-  ~X11Window() override { caller_.hub().remove(*this); }
+  ~X11Window() override { stop_listening(); }
 
   // Before all else: finds the window and takes hold of its picture.
   Status attach();
 
   Result<Geometry> geometry() override;
   Status bind(const Geometry& geometry, std::span<const Surface> surfaces) override;
-  int event_fd() const override { return caller_.bell().fd(); }
-  Result<SourceEvents> poll() override;
   Status sync() override;
-  Result<std::optional<Cursor>> cursor() override { return cursor_.look(picture_->id(), is_shown()); }
-  bool has_cursor() const override { return !cursor_.is_embedded(); }
-  bool paints_cursor() const override { return cursor_.is_embedded(); }
-  Result<CaptureInfo> capture(size_t surface, Request request) override;
-  uint64_t round_trips() const override { return caller_.round_trips(); }
-  bool wants_safety_frames() const override { return true; }
-  void interrupt() override { caller_.interrupt(); }
+  Result<std::optional<proto::DesktopPoint>> position() override;
 
  private:
   // What events say of the window that is captured.
   struct Heard {
     bool drawn = false;
     bool renewed = false;  // it has another picture
+    bool moved = true;     // since it was last asked where it is
     bool hidden = false;
+    bool top_hidden = false;  // the window that it is in
     bool destroyed = false;
     bool focus = false;  // another window may have it
+
+    bool is_shown() const { return !hidden && !top_hidden && !destroyed; }
   };
 
+  xcb_window_t window() const override { return picture_->id(); }
+  bool is_shown() const override;
+  Result<SourceEvents> news() override;
+  Status check_copied() override;
   void heard(uint8_t type, const xcb_generic_event_t& event) override;
-  void woken() override;
-  bool follows_focus() const { return std::holds_alternative<ActiveWindow>(options_.name); }
+
+  bool follows_focus() const { return std::holds_alternative<ActiveWindow>(name_); }
   Status follow_focus();
   Error closed() const;
-  bool is_shown() const;
 
-  const X11Caller caller_;
-  const X11WindowOptions options_;
-  X11SourceCursor cursor_;
+  const X11WindowName name_;
   std::unique_ptr<X11WindowPicture> picture_;
-  std::unique_ptr<X11Copier> copier_;
   Geometry geometry_;
-  bool surfaces_stale_ = false;  // what they hold is no base for a partial copy
 
   mutable std::mutex mutex_;  // guards what follows
   xcb_window_t window_ = XCB_NONE;
+  xcb_window_t top_ = XCB_NONE;  // the child of the root that it is in
   xcb_damage_damage_t damage_ = XCB_NONE;
   X11Area shown_;  // its newest size
   Heard heard_;
 };
 
 void X11Window::heard(uint8_t type, const xcb_generic_event_t& event) {
-  cursor_.heard(type);
+  X11View::heard(type, event);
   std::lock_guard lock(mutex_);
   bool news = false;
   const auto note = [&](bool& what) { what = news = true; };
@@ -90,28 +82,44 @@ void X11Window::heard(uint8_t type, const xcb_generic_event_t& event) {
     const auto& configured = reinterpret_cast<const xcb_configure_notify_event_t&>(event);
     const X11Area now{0, 0, static_cast<uint16_t>(configured.width + 2 * configured.border_width),
                       static_cast<uint16_t>(configured.height + 2 * configured.border_width)};
-    if (configured.window == window_ && now != std::exchange(shown_, now) && !heard_.hidden) {
-      note(heard_.renewed);
+    if (configured.window == window_) {
+      // Its coordinates are those of its parent, or of the root where the window manager tells it of a move.
+      note(heard_.moved);
+      if (now != std::exchange(shown_, now) && heard_.is_shown()) note(heard_.renewed);
     }
   } else if (type == XCB_MAP_NOTIFY) {
-    if (reinterpret_cast<const xcb_map_notify_event_t&>(event).window == window_) {
+    const auto& mapped = reinterpret_cast<const xcb_map_notify_event_t&>(event);
+    if (mapped.window == window_) {
       heard_.hidden = false;
+      note(heard_.renewed);
+    } else if (mapped.window == top_) {
+      heard_.top_hidden = false;
       note(heard_.renewed);
     }
   } else if (type == XCB_UNMAP_NOTIFY) {
-    if (reinterpret_cast<const xcb_unmap_notify_event_t&>(event).window == window_) note(heard_.hidden);
+    const auto& unmapped = reinterpret_cast<const xcb_unmap_notify_event_t&>(event);
+    if (unmapped.window == window_) {
+      note(heard_.hidden);
+    } else if (unmapped.window == top_) {
+      note(heard_.top_hidden);
+    }
+  } else if (type == XCB_REPARENT_NOTIFY) {
+    if (reinterpret_cast<const xcb_reparent_notify_event_t&>(event).window == window_) {
+      heard_.top_hidden = false;  // where it is now, it is hidden or shown with its new parents
+      note(heard_.moved);
+      note(heard_.renewed);
+    }
   } else if (type == XCB_DESTROY_NOTIFY) {
     if (reinterpret_cast<const xcb_destroy_notify_event_t&>(event).window == window_) note(heard_.destroyed);
-  } else if (type == XCB_PROPERTY_NOTIFY || type == XCB_FOCUS_OUT) {
-    // Of the root, where the window manager tells it; of the window itself, where there is none.
+  } else if (type == XCB_PROPERTY_NOTIFY) {
+    // The window manager tells it there.
+    const auto& changed = reinterpret_cast<const xcb_property_notify_event_t&>(event);
+    if (follows_focus() && changed.window == caller_.connection().root()) note(heard_.focus);
+  } else if (type == XCB_FOCUS_OUT) {
+    // Of the window itself, where there is no window manager.
     if (follows_focus()) note(heard_.focus);
   }
   if (news) caller_.bell().ring();
-}
-
-void X11Window::woken() {
-  if (caller_.connection().lost()) return caller_.bell().close();
-  caller_.bell().ring();
 }
 
 Error X11Window::closed() const {
@@ -120,11 +128,11 @@ Error X11Window::closed() const {
 
 bool X11Window::is_shown() const {
   std::lock_guard lock(mutex_);
-  return !heard_.hidden && !heard_.destroyed;
+  return heard_.is_shown();
 }
 
 Status X11Window::attach() {
-  auto found = find_x11_window(caller_, options_.name);
+  auto found = find_x11_window(caller_, name_);
   if (!found) return found.error();
   auto picture = X11WindowPicture::create(caller_, *found);
   if (!picture) return picture.error();
@@ -140,11 +148,14 @@ Status X11Window::attach() {
   if (!renewed) return renewed;
   std::lock_guard lock(mutex_);
   shown_ = picture_->outer();
+  top_ = picture_->top();
   return Ok{};
 }
 
 Status X11Window::follow_focus() {
-  const auto active = x11_active_window(caller_);
+  const auto atoms = x11_window_atoms(caller_);
+  if (!atoms) return atoms.error();
+  const auto active = x11_active_window(caller_, *atoms);
   if (!active) return active.error();
   // Where nothing has the focus the one that had it goes on.
   if (!*active || **active == picture_->id()) return Ok{};
@@ -154,11 +165,11 @@ Status X11Window::follow_focus() {
     picture_ = std::move(before);
     std::lock_guard lock(mutex_);
     window_ = picture_->id();
+    top_ = picture_->top();
     damage_ = picture_->damage().id();
     return caller_.has_ended() ? attached : Ok{};
   }
-  surfaces_stale_ = true;
-  if (copier_) copier_->set_source(picture_->pixmap(), picture_->damage());
+  set_picture(picture_->pixmap(), picture_->damage());
   return Ok{};
 }
 
@@ -176,10 +187,11 @@ Result<Geometry> X11Window::geometry() {
   if (caller_.has_ended()) return caller_.ended();
   if (heard.destroyed) return closed();
   if (heard.renewed) {
-    surfaces_stale_ = true;
     // Hidden or closed meanwhile: its events tell.
     if (auto renewed = picture_->renew(); !renewed && caller_.has_ended()) return caller_.ended();
-    if (copier_) copier_->set_source(picture_->pixmap(), picture_->damage());
+    set_picture(picture_->pixmap(), picture_->damage());
+    std::lock_guard lock(mutex_);
+    top_ = picture_->top();
   }
   const X11Area area = picture_->inner();
   geometry_ = {area.width, area.height, picture_->format()};
@@ -191,31 +203,24 @@ Status X11Window::bind(const Geometry& geometry, std::span<const Surface> surfac
   if (geometry != geometry_) {
     return Error{ErrorCode::kInvalidArgument, "the window has another size or format", {}};
   }
-  auto copier = make_x11_copier(options_.copy_method, caller_, picture_->damage(),
-                                {.drawable = picture_->pixmap(),
-                                 .depth = picture_->depth(),
-                                 .x = area.x,
-                                 .y = area.y,
-                                 .area = {0, 0, area.width, area.height}},
-                                geometry.stride(), surfaces);
-  if (!copier) return copier.error();
-  copier_ = *std::move(copier);
-  cursor_.bind(geometry, surfaces);
-  surfaces_stale_ = true;
+  const X11Picture picture{.drawable = picture_->pixmap(),
+                           .depth = picture_->depth(),
+                           .x = area.x,
+                           .y = area.y,
+                           .area = {0, 0, area.width, area.height}};
+  if (auto bound = bind_picture(picture_->damage(), picture, geometry, surfaces); !bound) return bound;
+  std::lock_guard lock(mutex_);
+  heard_.moved = true;  // for the new epoch
   return Ok{};
 }
 
-Result<SourceEvents> X11Window::poll() {
-  caller_.hub().take_events();
-  caller_.bell().clear();
-  if (caller_.has_ended()) return caller_.ended();
+Result<SourceEvents> X11Window::news() {
   std::lock_guard lock(mutex_);
   if (heard_.destroyed && !follows_focus()) return closed();
-  const bool drawn = std::exchange(heard_.drawn, false);
-  return SourceEvents{.changed = cursor_.must_repaint() || drawn,
+  return SourceEvents{.changed = std::exchange(heard_.drawn, false),
                       .geometry = heard_.renewed || heard_.focus,
-                      .stale = heard_.hidden || heard_.destroyed,
-                      .blanked = caller_.hub().is_blanked()};
+                      .moved = heard_.moved,
+                      .stale = !heard_.is_shown()};
 }
 
 // A round trip: damage of the window itself comes before the reply.
@@ -225,42 +230,42 @@ Status X11Window::sync() {
   return Ok{};
 }
 
-Result<CaptureInfo> X11Window::capture(size_t surface, Request request) {
-  CaptureInfo info;
-  info.requested_ns = now_ns();
-  const bool everything = request == Request::kFull || surfaces_stale_;
-  Status copied = copier_->copy(surface, everything, info.damage);
-  if (copied) copied = cursor_.paint(picture_->id(), is_shown(), surface, *copier_, info.damage);
-  info.done_ns = now_ns();
+Result<std::optional<proto::DesktopPoint>> X11Window::position() {
+  {
+    std::lock_guard lock(mutex_);
+    heard_.moved = false;
+  }
+  XcbPtr<xcb_generic_error_t> error;
+  const auto place = caller_.reply<xcb_translate_coordinates_reply_t>(
+      xcb_translate_coordinates(caller_.xcb(), picture_->id(), caller_.connection().root(), 0, 0), error);
   if (caller_.has_ended()) return caller_.ended();
-  // The events up to the copy are told by now: a picture of an older size holds no frame.
+  // One that is closed stays where it was.
+  if (!place) return std::optional<proto::DesktopPoint>();
+  return std::optional(proto::DesktopPoint{place->dst_x, place->dst_y});
+}
+
+// A picture of an older size holds no frame.
+Status X11Window::check_copied() {
   std::lock_guard lock(mutex_);
   if (heard_.destroyed && !follows_focus()) return closed();
-  if (heard_.renewed || heard_.focus) {
-    surfaces_stale_ = true;
-    caller_.bell().ring();
-    return Error{ErrorCode::kInvalidArgument, "the window has changed", {}};
-  }
-  if (!copied) return copied.error();
-  surfaces_stale_ = false;
-  return info;
+  if (!heard_.renewed && !heard_.focus) return Ok{};
+  return Error{ErrorCode::kInvalidArgument, "the window has changed", {}};
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Source>> open_x11_window(const X11WindowOptions& options) {
-  auto hub = options.hubs ? options.hubs->get(options.display) : X11Hub::open(options.display);
+  auto hub = find_x11_hub(options.display, options.hubs);
   if (!hub) return hub.error();
   if (!(*hub)->connection().has_window_pictures()) {
     return Error{ErrorCode::kUnavailable,
                  "the X server at " + (*hub)->connection().name() + " lacks the extension Composite 0.2",
                  "screen, monitor:... and region:... work without it"};
   }
-  auto bell = X11Bell::create();
-  if (!bell) return bell.error();
-  auto window = std::make_unique<X11Window>(*std::move(hub), *std::move(bell), options);
-  if (auto attached = window->attach(); !attached) return attached.error();
-  return std::unique_ptr<Source>(std::move(window));
+  auto window = make_x11_view<X11Window>(*std::move(hub), options);
+  if (!window) return window.error();
+  if (auto attached = (*window)->attach(); !attached) return attached.error();
+  return std::unique_ptr<Source>(*std::move(window));
 }
 
 }  // namespace framering::daemon

@@ -16,35 +16,13 @@ using proto::Result;
 
 namespace {
 
-constexpr size_t kMaxText = 256;
-constexpr size_t kShown = 8;  // in an error
+constexpr size_t kMaxText = proto::kMaxWindowText;
+constexpr size_t kMaxListBytes = size_t{4} * 4096;  // far more windows than are told of
+constexpr size_t kShown = 8;                        // in an error
 constexpr uint32_t kAllWorkspaces = 0xffffffff;
 constexpr uint32_t kIconicState = 3;
 
 using Property = XcbPtr<xcb_get_property_reply_t>;
-
-struct Atoms {
-  xcb_atom_t client_list, active_window, net_name, net_pid, net_desktop, net_state, hidden, wm_state;
-};
-
-Result<Atoms> intern_atoms(const X11Caller& caller) {
-  constexpr const char* kNames[] = {
-      "_NET_CLIENT_LIST", "_NET_ACTIVE_WINDOW", "_NET_WM_NAME",         "_NET_WM_PID",
-      "_NET_WM_DESKTOP",  "_NET_WM_STATE",      "_NET_WM_STATE_HIDDEN", "WM_STATE"};
-  Atoms atoms{};
-  xcb_atom_t* const to[] = {&atoms.client_list, &atoms.active_window, &atoms.net_name, &atoms.net_pid,
-                            &atoms.net_desktop, &atoms.net_state,     &atoms.hidden,   &atoms.wm_state};
-  xcb_intern_atom_cookie_t cookies[std::size(kNames)];
-  for (size_t i = 0; i < std::size(kNames); ++i) {
-    cookies[i] = xcb_intern_atom(caller.xcb(), 0, static_cast<uint16_t>(std::strlen(kNames[i])), kNames[i]);
-  }
-  for (size_t i = 0; i < std::size(kNames); ++i) {
-    const auto reply = caller.reply<xcb_intern_atom_reply_t>(cookies[i]);
-    if (!reply) return reply.error();
-    *to[i] = (*reply)->atom;
-  }
-  return atoms;
-}
 
 xcb_get_property_cookie_t ask(const X11Caller& caller, xcb_window_t window, xcb_atom_t property,
                               size_t bytes) {
@@ -64,6 +42,31 @@ std::vector<uint32_t> words_of(const Property& property) {
   return {words, words + xcb_get_property_value_length(property.get()) / 4};
 }
 
+// WM_NAME is ISO 8859-1 (STRING, COMPOUND_TEXT), in which some segments may be UTF-8; many a program writes
+// UTF-8 all the same.
+std::string utf8_of(std::string_view bytes) {
+  constexpr std::string_view kUtf8Begins = "\x1b%G", kUtf8Ends = "\x1b%@";
+  if (proto::is_text(bytes)) return std::string(bytes);
+  std::string text;
+  bool is_utf8 = false;
+  while (!bytes.empty()) {
+    if (const std::string_view mark = is_utf8 ? kUtf8Ends : kUtf8Begins; bytes.starts_with(mark)) {
+      is_utf8 = !is_utf8;
+      bytes.remove_prefix(mark.size());
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(bytes[0]);
+    if (is_utf8 || byte < 0x80) {
+      text += bytes[0];
+    } else {
+      text += static_cast<char>(0xc0 | byte >> 6);
+      text += static_cast<char>(0x80 | (byte & 0x3f));
+    }
+    bytes.remove_prefix(1);
+  }
+  return text;
+}
+
 // All that is asked of one window, sent before the first reply is waited for.
 struct Asked {
   xcb_window_t id;
@@ -73,7 +76,7 @@ struct Asked {
   xcb_get_property_cookie_t net_name, name, names, pid, desktop, net_state, wm_state;
 };
 
-Asked ask_all(const X11Caller& caller, const Atoms& atoms, xcb_window_t id) {
+Asked ask_all(const X11Caller& caller, const X11WindowAtoms& atoms, xcb_window_t id) {
   xcb_connection_t* xcb = caller.xcb();
   return {id,
           xcb_get_window_attributes(xcb, id),
@@ -90,7 +93,8 @@ Asked ask_all(const X11Caller& caller, const Atoms& atoms, xcb_window_t id) {
 
 // Nothing for a window that died meanwhile, or that has no picture. All replies are taken in, whatever they
 // say.
-std::optional<X11WindowInfo> info_of(const X11Caller& caller, const Atoms& atoms, const Asked& asked) {
+std::optional<X11WindowInfo> info_of(const X11Caller& caller, const X11WindowAtoms& atoms,
+                                     const Asked& asked) {
   const auto property = [&](xcb_get_property_cookie_t cookie) {
     auto reply = caller.reply<xcb_get_property_reply_t>(cookie);
     return reply ? *std::move(reply) : Property();
@@ -104,7 +108,8 @@ std::optional<X11WindowInfo> info_of(const X11Caller& caller, const Atoms& atoms
   if (!attributes || !geometry || !place || (*attributes)->_class == XCB_WINDOW_CLASS_INPUT_ONLY) return {};
   X11WindowInfo info;
   info.id = asked.id;
-  info.title = proto::as_text(bytes_of(net_name).empty() ? bytes_of(name) : bytes_of(net_name), kMaxText);
+  info.title = proto::as_text(
+      bytes_of(net_name).empty() ? utf8_of(bytes_of(name)) : std::string(bytes_of(net_name)), kMaxText);
   const std::string_view both = bytes_of(names);
   const size_t end = both.find('\0');
   info.instance = proto::as_text(both.substr(0, end), kMaxText);
@@ -123,21 +128,6 @@ std::optional<X11WindowInfo> info_of(const X11Caller& caller, const Atoms& atoms
   info.minimised = (!state.empty() && state[0] == kIconicState && !info.mapped) ||
                    std::ranges::find(states, atoms.hidden) != states.end();
   return info;
-}
-
-Result<std::vector<xcb_window_t>> window_ids(const X11Caller& caller, const Atoms& atoms) {
-  const xcb_window_t root = caller.connection().root();
-  const auto listed = caller.reply<xcb_get_property_reply_t>(
-      ask(caller, root, atoms.client_list, size_t{4} * proto::kMaxListedWindows));
-  if (!listed) return listed.error();
-  std::vector<xcb_window_t> ids = words_of(*listed);
-  if (!ids.empty()) return ids;
-  const auto tree = caller.reply<xcb_query_tree_reply_t>(xcb_query_tree(caller.xcb(), root));
-  if (!tree) return tree.error();
-  const xcb_window_t* children = xcb_query_tree_children(tree->get());
-  ids.assign(children, children + xcb_query_tree_children_length(tree->get()));
-  if (ids.size() > proto::kMaxListedWindows) ids.resize(proto::kMaxListedWindows);
-  return ids;
 }
 
 std::string list_of(const std::vector<X11WindowInfo>& windows) {
@@ -162,11 +152,36 @@ std::string x11_window_text(xcb_window_t id) {
   return {text, std::to_chars(text + 2, text + sizeof text, id, 16).ptr};
 }
 
-Result<std::optional<xcb_window_t>> x11_active_window(const X11Caller& caller) {
-  const auto atoms = intern_atoms(caller);
-  if (!atoms) return atoms.error();
+Result<X11WindowAtoms> x11_window_atoms(const X11Caller& caller) {
+  constexpr const char* kNames[] = {"_NET_SUPPORTING_WM_CHECK",
+                                    "_NET_CLIENT_LIST",
+                                    "_NET_CLIENT_LIST_STACKING",
+                                    "_NET_ACTIVE_WINDOW",
+                                    "_NET_WM_NAME",
+                                    "_NET_WM_PID",
+                                    "_NET_WM_DESKTOP",
+                                    "_NET_WM_STATE",
+                                    "_NET_WM_STATE_HIDDEN",
+                                    "WM_STATE"};
+  X11WindowAtoms atoms{};
+  xcb_atom_t* const to[] = {&atoms.manager,  &atoms.client_list, &atoms.stacking,    &atoms.active_window,
+                            &atoms.net_name, &atoms.net_pid,     &atoms.net_desktop, &atoms.net_state,
+                            &atoms.hidden,   &atoms.wm_state};
+  xcb_intern_atom_cookie_t cookies[std::size(kNames)];
+  for (size_t i = 0; i < std::size(kNames); ++i) {
+    cookies[i] = xcb_intern_atom(caller.xcb(), 0, static_cast<uint16_t>(std::strlen(kNames[i])), kNames[i]);
+  }
+  for (size_t i = 0; i < std::size(kNames); ++i) {
+    const auto reply = caller.reply<xcb_intern_atom_reply_t>(cookies[i]);
+    if (!reply) return reply.error();
+    *to[i] = (*reply)->atom;
+  }
+  return atoms;
+}
+
+Result<std::optional<xcb_window_t>> x11_active_window(const X11Caller& caller, const X11WindowAtoms& atoms) {
   const xcb_window_t root = caller.connection().root();
-  const auto told = caller.reply<xcb_get_property_reply_t>(ask(caller, root, atoms->active_window, 4));
+  const auto told = caller.reply<xcb_get_property_reply_t>(ask(caller, root, atoms.active_window, 4));
   if (!told) return told.error();
   if (const auto words = words_of(*told); !words.empty() && words[0] != XCB_NONE)
     return std::optional(words[0]);
@@ -184,18 +199,46 @@ Result<std::optional<xcb_window_t>> x11_active_window(const X11Caller& caller) {
   return std::optional<xcb_window_t>();
 }
 
-Result<std::vector<X11WindowInfo>> x11_windows(const X11Caller& caller) {
-  const auto atoms = intern_atoms(caller);
-  if (!atoms) return atoms.error();
-  const auto ids = window_ids(caller, *atoms);
-  if (!ids) return ids.error();
-  const auto active = x11_active_window(caller);
+// It has a window of its own, which goes with it; the lists that it kept stay.
+bool has_window_manager(const X11Caller& caller, const X11WindowAtoms& atoms) {
+  const auto told =
+      caller.reply<xcb_get_property_reply_t>(ask(caller, caller.connection().root(), atoms.manager, 4));
+  if (!told || words_of(*told).empty()) return false;
+  return bool(caller.reply<xcb_get_window_attributes_reply_t>(
+      xcb_get_window_attributes(caller.xcb(), words_of(*told)[0])));
+}
+
+// Both lists and the tree are in the order from below to above, or in that of their mapping.
+Result<std::vector<xcb_window_t>> x11_window_ids(const X11Caller& caller, const X11WindowAtoms& atoms) {
+  const xcb_window_t root = caller.connection().root();
+  const auto stacking_cookie = ask(caller, root, atoms.stacking, kMaxListBytes);
+  const auto listed_cookie = ask(caller, root, atoms.client_list, kMaxListBytes);
+  const auto stacking = caller.reply<xcb_get_property_reply_t>(stacking_cookie);
+  const auto listed = caller.reply<xcb_get_property_reply_t>(listed_cookie);
+  if (!stacking) return stacking.error();
+  if (!listed) return listed.error();
+  std::vector<xcb_window_t> ids = words_of(*stacking);
+  if (ids.empty()) ids = words_of(*listed);
+  if (ids.empty() && !has_window_manager(caller, atoms)) {
+    const auto tree = caller.reply<xcb_query_tree_reply_t>(xcb_query_tree(caller.xcb(), root));
+    if (!tree) return tree.error();
+    const xcb_window_t* children = xcb_query_tree_children(tree->get());
+    ids.assign(children, children + xcb_query_tree_children_length(tree->get()));
+  }
+  std::ranges::reverse(ids);
+  if (ids.size() > proto::kMaxListedWindows) ids.resize(proto::kMaxListedWindows);
+  return ids;
+}
+
+Result<std::vector<X11WindowInfo>> x11_window_infos(const X11Caller& caller, const X11WindowAtoms& atoms,
+                                                    const std::vector<xcb_window_t>& ids) {
+  const auto active = x11_active_window(caller, atoms);
   if (!active) return active.error();
   std::vector<Asked> asked;
-  for (const xcb_window_t id : *ids) asked.push_back(ask_all(caller, *atoms, id));
+  for (const xcb_window_t id : ids) asked.push_back(ask_all(caller, atoms, id));
   std::vector<X11WindowInfo> windows;
   for (const Asked& each : asked) {
-    auto info = info_of(caller, *atoms, each);
+    auto info = info_of(caller, atoms, each);
     if (!info) continue;
     info->active = *active == info->id;
     windows.push_back(*std::move(info));
@@ -205,7 +248,11 @@ Result<std::vector<X11WindowInfo>> x11_windows(const X11Caller& caller) {
 }
 
 Result<X11WindowInfo> find_x11_window(const X11Caller& caller, const X11WindowName& name) {
-  auto windows = x11_windows(caller);
+  const auto atoms = x11_window_atoms(caller);
+  if (!atoms) return atoms.error();
+  const auto ids = x11_window_ids(caller, *atoms);
+  if (!ids) return ids.error();
+  const auto windows = x11_window_infos(caller, *atoms, *ids);
   if (!windows) return windows.error();
   std::vector<X11WindowInfo> matching;
   for (const X11WindowInfo& window : *windows) {
@@ -227,8 +274,6 @@ Result<X11WindowInfo> find_x11_window(const X11Caller& caller, const X11WindowNa
   }
   if (const auto* id = std::get_if<WindowId>(&name)) {
     // One that no window manager lists, such as a part of another.
-    const auto atoms = intern_atoms(caller);
-    if (!atoms) return atoms.error();
     if (const auto info = info_of(caller, *atoms, ask_all(caller, *atoms, id->id))) return *info;
   }
   return Error{ErrorCode::kNotFound, "no window has " + text_of(name),

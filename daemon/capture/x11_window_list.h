@@ -29,9 +29,20 @@ struct X11WindowInfo {
   int32_t workspace = -1;  // from 0; -1: on all of them, or not told
 };
 
-// Those that the window manager lists, or, where none runs, the root's children; at most kMaxListedWindows.
-// Three round trips.
-proto::Result<std::vector<X11WindowInfo>> x11_windows(const X11Caller& caller);
+// The names of what window managers and windows tell by properties.
+struct X11WindowAtoms {
+  xcb_atom_t manager, client_list, stacking, active_window, net_name, net_pid, net_desktop, net_state, hidden,
+      wm_state;
+};
+proto::Result<X11WindowAtoms> x11_window_atoms(const X11Caller& caller);
+
+// Those that the window manager lists, or, where none runs, the root's children: the topmost first, at most
+// kMaxListedWindows. Four round trips at most.
+proto::Result<std::vector<xcb_window_t>> x11_window_ids(const X11Caller& caller, const X11WindowAtoms& atoms);
+// What these windows tell of themselves, without those that are gone or have no picture. One round trip.
+proto::Result<std::vector<X11WindowInfo>> x11_window_infos(const X11Caller& caller,
+                                                           const X11WindowAtoms& atoms,
+                                                           const std::vector<xcb_window_t>& ids);
 
 using X11WindowName = std::variant<WindowId, WindowTitle, WindowClass, ActiveWindow>;
 
@@ -39,7 +50,8 @@ using X11WindowName = std::variant<WindowId, WindowTitle, WindowClass, ActiveWin
 proto::Result<X11WindowInfo> find_x11_window(const X11Caller& caller, const X11WindowName& name);
 
 // The one that has the focus now; none where no window has it.
-proto::Result<std::optional<xcb_window_t>> x11_active_window(const X11Caller& caller);
+proto::Result<std::optional<xcb_window_t>> x11_active_window(const X11Caller& caller,
+                                                             const X11WindowAtoms& atoms);
 
 std::string x11_window_text(xcb_window_t id);  // "0x1a00007"
 

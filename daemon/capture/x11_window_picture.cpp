@@ -24,9 +24,8 @@ Result<std::unique_ptr<X11WindowPicture>> X11WindowPicture::create(const X11Call
   }
   std::string text = x11_window_text(window.id);
   if (!window.title.empty()) text += " \"" + window.title + "\"";
-  // All sources of the connection select the same, so that it need not be taken back.
-  const uint32_t events = XCB_EVENT_MASK_STRUCTURE_NOTIFY | XCB_EVENT_MASK_FOCUS_CHANGE;
-  const auto selected = xcb_change_window_attributes_checked(xcb, window.id, XCB_CW_EVENT_MASK, &events);
+  X11WindowEvents events(caller.hub(), window.id,
+                         XCB_EVENT_MASK_STRUCTURE_NOTIFY | XCB_EVENT_MASK_FOCUS_CHANGE);
   const auto redirected =
       xcb_composite_redirect_window_checked(xcb, window.id, XCB_COMPOSITE_REDIRECT_AUTOMATIC);
   const auto attributes_cookie = xcb_get_window_attributes(xcb, window.id);
@@ -34,8 +33,8 @@ Result<std::unique_ptr<X11WindowPicture>> X11WindowPicture::create(const X11Call
   const auto geometry = caller.reply<xcb_get_geometry_reply_t>(geometry_cookie);
   const auto attributes = caller.reply<xcb_get_window_attributes_reply_t>(attributes_cookie);
   if (caller.has_ended()) return caller.ended();
-  const Status selects = caller.checked(selected), redirects = caller.checked(redirected);
-  if (!attributes || !geometry || !selects) {
+  const Status redirects = caller.checked(redirected);
+  if (!attributes || !geometry) {
     return Error{ErrorCode::kNotFound, "the window " + text + " was closed", {}};
   }
   if (!redirects) {
@@ -49,26 +48,40 @@ Result<std::unique_ptr<X11WindowPicture>> X11WindowPicture::create(const X11Call
     xcb_composite_unredirect_window(xcb, window.id, XCB_COMPOSITE_REDIRECT_AUTOMATIC);
     return format.error();
   }
-  return std::unique_ptr<X11WindowPicture>(
-      new X11WindowPicture(caller, window.id, std::move(text), *format, (*geometry)->depth));
+  return std::unique_ptr<X11WindowPicture>(new X11WindowPicture(
+      caller, window.id, std::move(events), std::move(text), *format, (*geometry)->depth));
 }
 
-X11WindowPicture::X11WindowPicture(const X11Caller& caller, xcb_window_t window, std::string text,
-                                   proto::PixelFormat format, uint8_t depth)
+X11WindowPicture::X11WindowPicture(const X11Caller& caller, xcb_window_t window, X11WindowEvents events,
+                                   std::string text, proto::PixelFormat format, uint8_t depth)
     : caller_(caller),
       window_(window),
+      events_(std::move(events)),
       text_(std::move(text)),
       format_(format),
       depth_(depth),
-      damage_(caller, window) {}
+      damage_(caller, window) {
+  caller_.hub().count_redirected(1);
+}
 
 X11WindowPicture::~X11WindowPicture() {
   if (pixmap_ != XCB_NONE) xcb_free_pixmap(caller_.xcb(), pixmap_);
   xcb_composite_unredirect_window(caller_.xcb(), window_, XCB_COMPOSITE_REDIRECT_AUTOMATIC);
   xcb_flush(caller_.xcb());
+  caller_.hub().count_redirected(-1);
+}
+
+void X11WindowPicture::find_top() {
+  top_ = window_;
+  for (;;) {
+    const auto tree = caller_.reply<xcb_query_tree_reply_t>(xcb_query_tree(caller_.xcb(), top_));
+    if (!tree || (*tree)->parent == XCB_NONE || (*tree)->parent == (*tree)->root) return;
+    top_ = (*tree)->parent;
+  }
 }
 
 Status X11WindowPicture::renew() {
+  find_top();
   xcb_connection_t* xcb = caller_.xcb();
   const xcb_pixmap_t pixmap = xcb_generate_id(xcb);
   const auto named = xcb_composite_name_window_pixmap_checked(xcb, window_, pixmap);

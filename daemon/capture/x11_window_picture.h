@@ -9,6 +9,7 @@
 
 #include "daemon/capture/x11_caller.h"
 #include "daemon/capture/x11_damage.h"
+#include "daemon/capture/x11_window_events.h"
 #include "daemon/capture/x11_window_list.h"
 #include "proto/pixel_format.h"
 #include "proto/result.h"
@@ -30,6 +31,8 @@ class X11WindowPicture {
   proto::Status renew();
 
   xcb_window_t id() const { return window_; }
+  // The child of the root that it is, or is in: a window manager may hide that alone.
+  xcb_window_t top() const { return top_; }
   const std::string& text() const { return text_; }  // for errors: id and title
   xcb_pixmap_t pixmap() const { return pixmap_; }
   X11Area outer() const { return outer_; }  // all of the pixmap
@@ -39,11 +42,15 @@ class X11WindowPicture {
   X11WindowDamage& damage() { return damage_; }
 
  private:
-  X11WindowPicture(const X11Caller& caller, xcb_window_t window, std::string text, proto::PixelFormat format,
-                   uint8_t depth);
+  X11WindowPicture(const X11Caller& caller, xcb_window_t window, X11WindowEvents events, std::string text,
+                   proto::PixelFormat format, uint8_t depth);
+
+  void find_top();
 
   const X11Caller& caller_;
   const xcb_window_t window_;
+  const X11WindowEvents events_;
+  xcb_window_t top_ = XCB_NONE;
   const std::string text_;
   const proto::PixelFormat format_;
   const uint8_t depth_;

@@ -1,7 +1,11 @@
-"""What latest() and MSS's grab() of the same desktop cost a Python process, in turn. Prints JSON."""
+"""What latest() and MSS's grab() of the same desktop cost a Python process, in turn. Prints JSON.
+
+With --cursor both have the pointer in the picture.
+"""
 
 import json
 import statistics
+import sys
 import time
 
 import framering
@@ -13,7 +17,11 @@ ROUNDS, CALLS = 20, 2000
 def main() -> None:
     ours: list[float] = []
     theirs: list[float] = []
-    with framering.open() as stream, mss.mss() as grabber:
+    pointer = "--cursor" in sys.argv
+    with (
+        framering.open(cursor="embedded" if pointer else "hidden") as stream,
+        mss.MSS(with_cursor=pointer) as grabber,
+    ):
         monitor = grabber.monitors[1]
         assert (stream.width, stream.height) == (monitor["width"], monitor["height"])
         stream.latest().release()

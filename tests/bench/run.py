@@ -26,6 +26,7 @@ from dataclasses import asdict
 from typing import Any
 
 import framering
+from desktops import parts, with_cursor
 from harness import Bench, Row, cpu_seconds, published, result, streams, wake_ups
 from pacing import cursor, spacing
 
@@ -362,6 +363,8 @@ BENCHES = {
         static,
         spacing,
         cursor,
+        parts,
+        with_cursor,
         publish,
         age,
         hostile,

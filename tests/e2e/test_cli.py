@@ -34,7 +34,7 @@ from programs import (
 
 def test_list_shows_every_source_in_columns_and_who_reads_it(socket: Path) -> None:
     with framering.open(STILL, socket=socket) as stream, stream.latest():
-        header, *rows = command(socket, "list").stdout.splitlines()
+        header, *rows = command(socket, "list").stdout.split("\n\n")[0].splitlines()
     names = ["SOURCE", "SIZE", "FORMAT", "MEMORY", "SLOTS", "PUBLISHED", "DROPPED", "CLIENTS"]
     assert header.split() == names
     clients = [row for row in rows if row.startswith("  ")]

@@ -1,5 +1,6 @@
 """What the shells complete: commands, options and the sources of the daemon that is named."""
 
+import json
 import os
 import pty
 import re
@@ -10,8 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from desktop import start_server
 from processes import Processes
-from programs import ENV, run, start_daemon
+from programs import ENV, run, start_daemon, wait_until
 
 SOURCES = ("test:64x48@0.01", "test:320x200@60")
 
@@ -32,7 +34,8 @@ def needs(shell: str) -> None:
 
 # What was completed is run, and shows its words; the script itself asks the real program for `list`.
 SHOWS_ITS_WORDS = (
-    'framering() { if [[ ${@: -1} == list ]]; then command framering "$@"; else printf \'<%s>\' "$@"; fi }'
+    "framering() { if [[ ${@: -1} == --sources ]]; "
+    'then command framering "$@"; else printf \'<%s>\' "$@"; fi }'
 )
 
 
@@ -115,6 +118,44 @@ def test_a_shell_completes_the_files_to_write(
         shell.run(f"framering grab --output={tmp_path}/pi\t", f"<grab><--output={file}>")
 
 
+TITLE = 'It\'s a $HOME window; 100% "quoted"'
+
+
+@pytest.fixture(scope="module")
+def desktop_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Of a daemon on a desktop with one window, of TITLE."""
+    path = tmp_path_factory.mktemp("desktop") / "socket"
+    with Processes() as started:
+        _, display = start_server(started, "320x200x24")
+        started.start("xterm", ["xterm", "-display", display, "-T", TITLE, "-e", "sleep", "600"])
+        start_daemon(started, path, "--display", display)
+        wait_until(lambda: TITLE in run("framering", "--socket", path, "list").stdout)
+        yield path
+
+
+@pytest.mark.parametrize("start", [bash, zsh])
+def test_a_shell_completes_monitors_and_windows_by_name_id_title_and_class(
+    desktop_socket: Path, start: Callable[[Path], Shell]
+) -> None:
+    needs(start.__name__)
+    listed = json.loads(run("framering", "--socket", desktop_socket, "list", "--json").stdout)
+    (window,) = (window for window in listed["windows"] if window["title"] == TITLE)
+    with start(desktop_socket) as shell:
+        shell.run("framering grab monitor:s\t", "<grab><monitor:screen>")
+        shell.run(f"framering watch {window['source'][:-2]}\t", f"<watch><{window['source']}>")
+        shell.run("framering watch window:cl\t", "<watch><window:class=XTerm>")
+        shell.run("framering grab --monitor s\t", "<grab><--monitor><screen>")
+        shell.run("framering grab --window XT\t", "<grab><--window><XTerm>")
+        shell.run("framering grab --window It\t", f"<grab><--window><{TITLE}>")
+
+
+def test_fish_completes_monitors_and_windows_and_says_what_they_are(desktop_socket: Path) -> None:
+    needs("fish")
+    assert fish(desktop_socket, "framering grab monitor:") == ["monitor:screen"]
+    assert fish(desktop_socket, "framering grab --monitor ") == ["screen"]
+    assert set(fish(desktop_socket, "framering watch --window ")) == {"XTerm", TITLE}
+
+
 def fish(socket: Path, line: str) -> list[str]:
     script = f"framering completion fish | source; complete -C '{line}'"
     output = run("fish", "--no-config", "-c", script, env={**ENV, "FRAMERING_SOCKET": str(socket)}).stdout
@@ -130,9 +171,12 @@ def test_fish_completes_commands_options_values_and_live_sources(socket: Path) -
         "--cursor",
         "--help",
         "--json",
+        "--monitor",
         "--output",
+        "--region",
         "--socket",
         "--timeout",
+        "--window",
     ]
     assert fish(socket, "framering watch --mode ") == ["every", "latest"]
     assert fish(socket, "framering completion ") == ["bash", "fish", "zsh"]

@@ -19,6 +19,8 @@
 #include "tests/support/daemon_process.h"
 #include "tests/support/raw_client.h"
 #include "tests/support/soon.h"
+#include "tests/support/x11_window.h"
+#include "tests/support/xvfb.h"
 
 namespace framering::testing {
 namespace {
@@ -230,6 +232,67 @@ TEST_F(AttackTest, AFloodOfWishesForConfirmationIsItsOwnersAndHarmsNobody) {
   }
   EXPECT_TRUE(soon([&] { return asked_by_attacker() > 1000; }));
   EXPECT_EQ(connection.list().at(0).captures, 1u);
+}
+
+TEST_F(AttackTest, AFloodOfListingsAndWatchesIsItsOwnersAndHarmsNobody) {
+  constexpr int kFlooders = 4;
+  const Xvfb xvfb({.screen = "640x480x24"});
+  DaemonProcess daemon({"--source", kSource, "--display", xvfb.display(), "--allow-uid", "65534"});
+  X11TestWindow window(xvfb.display(), {.title = "honest"});
+  std::vector<Child> flooders;
+  for (int i = 0; i < kFlooders; ++i) {
+    flooders.push_back(foreigner([&] {
+      RawClient client(daemon.socket());
+      client.ask<proto::Welcome>(proto::Hello{proto::kProtocolVersion, "flooder"});
+      for (;;) {
+        client.ask<proto::WatchReply>(proto::WatchRequest{});  // each pipe is closed by the next answer
+        client.ask<proto::DesktopReply>(proto::DesktopRequest{});
+        client.ask<proto::ListReply>(proto::ListRequest{});
+      }
+      return 0;
+    }));
+  }
+  Connection connection = Connection::connect(daemon.socket());
+  DesktopWatch watch = connection.watch_desktop();
+  ASSERT_TRUE(watch.next(5s));
+  // An honest client is told of every change, and its frames come as ever.
+  for (int16_t i = 1; i <= 20; ++i) {
+    window.move(i, 0);
+    EXPECT_TRUE(soon([&] {
+      const auto desktop = watch.next(5s);
+      return desktop && !desktop->windows.empty() && desktop->windows[0].x == i;
+    })) << i;
+  }
+  Stream stream = connection.open({.source = kSource});
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(stream.next(5s));
+  for (Child& flooder : flooders) {
+    flooder.kill(SIGKILL);
+    flooder.wait();
+  }
+  EXPECT_EQ(connection.desktop().windows.size(), 1u);
+}
+
+TEST_F(AttackTest, AWatchPipeMadeBlockingAndFullBlocksNobody) {
+  const Xvfb xvfb({.screen = "640x480x24"});
+  DaemonProcess daemon({"--source", kSource, "--display", xvfb.display(), "--allow-uid", "65534"});
+  X11TestWindow window(xvfb.display());
+  Child attacker = foreigner([&] {
+    RawClient client(daemon.socket());
+    client.ask<proto::Welcome>(proto::Hello{proto::kProtocolVersion, "attacker"});
+    client.ask<proto::WatchReply>(proto::WatchRequest{});
+    const proto::UniqueFd pipe = std::move(client.fds().at(0));
+    fcntl(pipe.get(), F_SETFL, 0);
+    fcntl(pipe.get(), F_SETPIPE_SZ, 4096);
+    for (;;) client.ask<proto::DesktopReply>(proto::DesktopRequest{});  // and never reads the pipe
+    return 0;
+  });
+  Connection connection = Connection::connect(daemon.socket());
+  for (int16_t i = 1; i <= 40; ++i) {
+    window.move(i, i);
+    EXPECT_EQ(connection.desktop().windows.at(0).x, i);
+  }
+  attacker.kill(SIGKILL);
+  attacker.wait();
 }
 
 TEST_F(AttackTest, AnotherUsersProcessIsRefusedByDefault) {

@@ -78,9 +78,12 @@ class HostileMessageTest : public ::testing::Test {
   ProcessUsage before_;
 };
 
-const std::vector<proto::Body> kRequests{proto::Hello{}, proto::ListRequest{},
+const std::vector<proto::Body> kRequests{proto::Hello{},
+                                         proto::ListRequest{},
                                          proto::OpenRequest{kSource, proto::MemoryKind::kAuto, 2, 0, true},
-                                         proto::CloseRequest{1}};
+                                         proto::CloseRequest{1},
+                                         proto::DesktopRequest{},
+                                         proto::WatchRequest{}};
 
 TEST_F(HostileMessageTest, BytesThatAreNoMessageEndTheConnection) {
   std::mt19937 random(random_seed());
@@ -133,9 +136,10 @@ TEST_F(HostileMessageTest, ChangedBitsInRequestsHarmNobody) {
 }
 
 TEST_F(HostileMessageTest, MessagesOutOfOrderEndTheConnection) {
-  const std::vector<proto::Body> answers{proto::Welcome{}, proto::ListReply{}, proto::OpenReply{},
-                                         proto::CloseReply{}, proto::Error{}};
-  for (const proto::Body& request : {kRequests[1], kRequests[2], kRequests[3]}) {
+  const std::vector<proto::Body> answers{proto::Welcome{},    proto::ListReply{}, proto::OpenReply{},
+                                         proto::CloseReply{}, proto::Error{},     proto::DesktopReply{},
+                                         proto::WatchReply{}};
+  for (const proto::Body& request : std::vector(kRequests.begin() + 1, kRequests.end())) {
     const RawClient stranger(daemon_.socket());
     send_raw(stranger, proto::encode({1, request}));
     EXPECT_TRUE(is_dropped(stranger)) << "a request before the greeting";

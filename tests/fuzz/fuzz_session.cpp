@@ -85,6 +85,22 @@ class Host final : public SessionHost {
   proto::Result<Quota::Ticket> add_stream(const Session&, uint32_t leases) override {
     return quota_.add_stream(kUser, kLimits, leases);
   }
+  // A turn of the loop later, as the real one.
+  void find_desktop(const Session&, std::function<void(proto::Body)> done) override {
+    proto::DesktopReply desktop{.display = ":7", .width = 8, .height = 8};
+    desktop.monitors = {{.name = "VIRTUAL", .width = 8, .height = 8}};
+    desktop.windows = {{.id = 7, .title = "window"}};
+    boost::asio::post(io_, [done = std::move(done), desktop] { done(desktop); });
+  }
+  void count_watching(int change) override {
+    watching_ += change;
+    require(watching_ >= 0 && watching_ <= static_cast<int>(kClients), "a session watches once");
+  }
+  void clients_changed() override {
+    boost::asio::post(io_, [this] {
+      for (const auto& [key, session] : sessions_) session->tell_change();
+    });
+  }
   std::string metrics() const override { return "# of nothing\n"; }
   void count(proto::ErrorCode) override {}
   proto::Status may_open(const Session&, const std::string& source,
@@ -122,6 +138,7 @@ class Host final : public SessionHost {
   }
   bool takes_all_leases() { return bool(quota_.add_stream(kUser, kLimits, kLimits.leases_per_uid)); }
   size_t sessions() const { return sessions_.size(); }
+  int watching() const { return watching_; }
   size_t readers() const { return epoch_->readers.snapshot()->size(); }
 
  private:
@@ -132,6 +149,7 @@ class Host final : public SessionHost {
                                                *Stream::create({.source = "late", .slot_count = 3}),
                                                *Stream::create({.source = "lost", .slot_count = 3})};
   std::map<const Session*, std::shared_ptr<Session>> sessions_;
+  int watching_ = 0;
 };
 
 // A client process: its end of the socket, and its death.
@@ -164,9 +182,10 @@ class Client {
       }
       require(unanswered_-- > 0, "a request gets one answer");
       const auto* opened = std::get_if<proto::OpenReply>(&message->body);
-      const size_t text = std::holds_alternative<proto::MetricsReply>(message->body) ? 1 : 0;
-      require(received->packet.fds.size() == (opened ? opened->fd_roles.size() : text),
-              "descriptors come with an open stream, one for each role, and with metrics");
+      const bool has_one = std::holds_alternative<proto::MetricsReply>(message->body) ||
+                           std::holds_alternative<proto::WatchReply>(message->body);
+      require(received->packet.fds.size() == (opened ? opened->fd_roles.size() : size_t{has_one}),
+              "descriptors come with an open stream, one for each role, with metrics and with a watch");
       require(!opened || greeted_, "who has not greeted gets no stream");
       greeted_ |= std::holds_alternative<proto::Welcome>(message->body);
     }
@@ -226,7 +245,14 @@ std::vector<std::byte> packet(What what, Steps& steps) {
       return request(proto::Hello{version, std::string(name % (proto::kMaxClientName + 2), 'n')});
     }
     case kList:
-      return request(proto::ListRequest{});
+      switch (steps.byte() % 3) {
+        case 0:
+          return request(proto::ListRequest{});
+        case 1:
+          return request(proto::DesktopRequest{});
+        default:
+          return request(proto::WatchRequest{});
+      }
     case kOpen: {
       constexpr const char* kSources[] = {"screen", "lost", "late", "denied"};
       const uint8_t how = steps.byte();
@@ -296,6 +322,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   require(host.sessions() == 0, "dead clients leave no session");
   require(host.readers() == 0, "dead clients leave no reader");
   require(bool(host.takes_all_leases()), "dead clients hold no leases");
+  require(host.watching() == 0, "dead clients watch nothing");
   require(open_fds() == fds, "dead clients leave no descriptor");
   return 0;
 }

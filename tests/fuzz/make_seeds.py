@@ -33,11 +33,12 @@ def sessions() -> dict[str, bytes]:
     close = golden("close_request").replace(b"\x54\x53\x52\x51", b"\x01\x00\x00\x00")
     screen, lost, nowhere, cuda, pipe = 0, 1, 2, 2 << 2, 1 << 7
     greet, open_it = step(GREET, 5), step(OPEN, screen, 2)
+    streams, desktop, watch = 0, 1, 2
     return {
         "packets": packet(hello)
         + b"".join(packet(golden(name)) for name in ("open_request", "list_request", "confirm_request"))
         + packet(close),
-        "open-and-close": greet + open_it + step(LIST) + step(CLOSE, 1) + step(CLOSE, 1),
+        "open-and-close": greet + open_it + step(LIST, streams) + step(CLOSE, 1) + step(CLOSE, 1),
         "open-and-die": greet + open_it + step(OPEN, pipe, 3) + step(DIE),
         "open-and-hang-up": greet + open_it + step(HANG_UP) + greet + open_it,
         "two-clients": greet
@@ -45,7 +46,16 @@ def sessions() -> dict[str, bytes]:
         + step(GREET, 6, client=1)
         + step(OPEN, screen, 1, client=1)
         + step(DIE)
-        + step(LIST, client=1),
+        + step(LIST, streams, client=1),
+        "watched": greet
+        + step(LIST, watch)
+        + step(LIST, desktop)
+        + step(GREET, 6, client=1)
+        + step(OPEN, screen, 1, client=1)
+        + step(LIST, watch)
+        + step(LIST, streams)
+        + step(HANG_UP),
+        "desktop-unread": greet + step(LIST | UNREAD, desktop) * 2,
         "refused": greet
         + step(OPEN, lost, 2)
         + step(OPEN, nowhere, 2)
@@ -53,11 +63,11 @@ def sessions() -> dict[str, bytes]:
         + step(OPEN, 0, 17),
         "too-many-leases": greet + step(OPEN, screen, 16) * 2,
         "too-many-streams": greet + step(OPEN, screen, 1) * 7,
-        "not-greeted": open_it + step(LIST, client=1),
+        "not-greeted": open_it + step(LIST, streams, client=1),
         "greeted-twice": greet + greet,
         "another-version": step(GREET, 255) + packet(golden("hello")),
-        "unread": greet + step(LIST | UNREAD) + step(OPEN | UNREAD, screen, 2),
-        "descriptors": greet + step(LIST, fds=3),
+        "unread": greet + step(LIST | UNREAD, streams) + step(OPEN | UNREAD, screen, 2),
+        "descriptors": greet + step(LIST, streams, fds=3),
         "no-message": greet + packet(b"no message"),
         "goodbye": greet + packet(b""),
         "answers": greet

@@ -44,8 +44,7 @@ TEST(Layout, TheControlPageHasTheBytesOfItsVersion) {
   control->format = 0x2c2d2e2f;
   control->slot_bytes = 0x3031323334353637;
   control->region_bytes = 0x38393a3b3c3d3e3f;
-  control->x = 0x01020304;
-  control->y = -0x05060708;
+  control->position = DesktopPoint{0x01020304, -0x05060708}.pack();
   control->cursor_shapes = kShapes;
   control->latest = FrameRef{0x40414243444546, 0x47}.pack();
   control->confirmed_ns = 0x48494a4b4c4d4e4f;

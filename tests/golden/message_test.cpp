@@ -55,6 +55,25 @@ StreamInfo lost_stream() {
   return stream;
 }
 
+DesktopReply full_desktop() {
+  DesktopReply desktop{":7",
+                       0x01020304,
+                       0x11121314,
+                       {},
+                       {},
+                       0x21222324,
+                       "why there are no monitors",
+                       "why there are no windows"};
+  desktop.monitors = {
+      {"HDMI-1", "HDMI-A-1", -0x01020304, 0x31323334, 0x41424344, 0x51525354, true, 0x6162, 59.94, 1.5,
+       0x71727374, 0x7f828384, "DEL", "DELL U2720Q", std::vector<std::byte>(kEdidBytes, std::byte{0x64})},
+      {.name = "VIRTUAL"}};
+  desktop.windows = {{0x01a00007, "Mail \u00e9", "Mail", "mail", 0x12131415, -0x02030405, 0x22232425,
+                      0x32333435, 0x42434445, true, true, true, 0x52535455},
+                     {.id = 2}};
+  return desktop;
+}
+
 const std::vector<Sample>& samples() {
   static const std::vector<Sample> all = {
       {"hello", {0x01020304, Hello{0x0506, "viewer"}}},
@@ -89,6 +108,10 @@ const std::vector<Sample>& samples() {
       {"display_request",
        {26, DisplayRequest{":1.2", "MIT-MAGIC-COOKIE-1", std::vector<std::byte>(16, std::byte{0x64})}}},
       {"display_reply", {27, DisplayReply{}}},
+      {"desktop_request", {26, DesktopRequest{}}},
+      {"desktop_reply", {27, full_desktop()}},
+      {"watch_request", {28, WatchRequest{}}},
+      {"watch_reply", {29, WatchReply{}}},
       {"error", {9, Error{ErrorCode::kQuotaExceeded, "too many clients", "close what is not needed"}}},
       {"confirm_request", {10, ConfirmRequest{0x61626364, 0x7172737475767778}}},
       {"confirm_reply", {11, ConfirmReply{}}},

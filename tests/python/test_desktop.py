@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import random
 import subprocess
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import pytest
 import torch
 from c_view import PYBUF_SIMPLE, request_buffer
 from screens import desktop
+from xlib import xlib
 
 
 def rgb8(pixels: Any) -> Any:
@@ -125,3 +127,36 @@ def test_a_blanked_desktop_is_told(start_daemon: Callable[..., Any]) -> None:
                     with contextlib.suppress(TimeoutError):
                         stream.next(timeout=0.05)
                 assert stream.state == state
+
+
+@pytest.mark.parametrize("depth", [16, 24, 30])
+def test_any_depth_is_converted_to_eight_bits_a_channel(start_daemon: Callable[..., Any], depth: int) -> None:
+    chance = random.Random(depth)
+    with desktop(f"200x100x{depth}", "#ff8000") as display, xlib(display) as x:
+        window = x.create(0, 0, 200, 100, 0)
+        x.map(window)
+        for _ in range(300):
+            place = (
+                chance.randrange(200),
+                chance.randrange(100),
+                chance.randrange(1, 60),
+                chance.randrange(1, 40),
+            )
+            x.fill(window, *place, chance.randrange(2**depth))
+        x.sync()
+        grab = x.grab()
+        words = grab.reshape(100, -1).view(np.uint16 if depth == 16 else np.uint32).reshape(100, 200)
+        bits = {16: (5, 6, 5), 24: (8, 8, 8), 30: (10, 10, 10)}[depth]
+        truth = np.empty((100, 200, 3), np.uint8)
+        shift = 0
+        for channel in (2, 1, 0):
+            most = 2 ** bits[channel] - 1
+            truth[..., channel] = np.rint((words >> shift & most) * (255 / most))
+            shift += bits[channel]
+        socket = start_daemon("--source", "screen", "--display", display).socket
+        with framering.open(socket=socket) as stream, stream.wait_until(timeout=10) as frame:
+            assert (frame.to_numpy(channels="RGB") == truth).all()
+            assert (frame.to_numpy(channels="BGR") == truth[..., ::-1]).all()
+            tensor = frame.to_torch(channels="RGB", dtype="float32", scale=1)
+            assert tensor.shape == (3, 100, 200)
+            assert np.allclose(tensor.numpy().transpose(1, 2, 0), truth, atol=0.51)

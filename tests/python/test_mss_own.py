@@ -19,7 +19,7 @@ import torch
 from daemons import Daemon, frameringd
 from framering.mss import MSS, Monitor, Region, ScreenShot, ScreenShotCPU, ScreenShotError, Size
 from frames import leases_held, run, wait_until
-from screens import desktop, paint, show_noise, split
+from screens import desktop, paint, show_noise
 
 WIDTH, HEIGHT = 320, 200
 ALL = (0, 0, WIDTH, HEIGHT)
@@ -368,40 +368,6 @@ def test_dlpack_of_a_screenshot_with_memory_of_its_own(noise: np.ndarray[Any, An
         assert np.shares_memory(np.asarray(shot), np.from_dlpack(shot))
         np.testing.assert_array_equal(np.from_dlpack(shot), cut(noise, PART))
         assert shot.valid
-
-
-# --- monitors and windows ---
-
-
-def test_monitor_chooses_one_of_the_desktops(display: str, noise: np.ndarray[Any, Any]) -> None:
-    with desktop("400x300x24", "#102030") as other:
-        split(other, "left 180/80x300/150+0+0 screen", "right 220/80x250/150+180+50 none")
-        with frameringd("--source", "screen", "--display", other) as daemon:
-            with MSS(socket=daemon.socket, display=other, monitor=2) as sct:
-                assert [monitor.as_region() for monitor in sct.monitors] == [Region(180, 50, 220, 250)] * 2
-                assert sct.grab(sct.monitors[0]).size == (220, 250)
-            with MSS(socket=daemon.socket, display=other, monitor="screen") as sct:
-                assert sct.primary_monitor.output == "screen"
-            with (
-                MSS(socket=daemon.socket, display=other, monitor="DP-7") as sct,
-                pytest.raises(ScreenShotError, match="'DP-7' does not exist") as missing,
-            ):
-                sct.monitors  # noqa: B018
-            assert "screen, 2" in missing.value.details["hint"]
-
-
-def test_monitor_and_window_exclude_each_other() -> None:
-    with pytest.raises(ValueError, match="exclude"):
-        MSS(monitor=1, window="x")
-
-
-def test_without_an_x_server_to_ask_the_picture_is_the_monitor(
-    sct: MSS, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DISPLAY", ":987")
-    assert [dict(monitor) for monitor in sct.monitors] == [
-        {"left": 0, "top": 0, "width": WIDTH, "height": HEIGHT}
-    ] * 2
 
 
 # --- displays and daemons ---

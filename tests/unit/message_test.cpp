@@ -207,8 +207,55 @@ TEST(Message, AFewStreamsAreListedWithAllTheirClients) {
   }
 }
 
+DesktopReply long_desktop(uint32_t monitors, uint32_t windows, size_t text) {
+  DesktopReply desktop{.display = std::string(kMaxMonitorName, 'd'), .width = 1, .height = 1};
+  for (uint32_t i = 0; i < monitors; ++i) {
+    const std::string name(kMaxMonitorName, 'm');
+    desktop.monitors.push_back({name, name, -1, -1, ~0u, ~0u, true, 0xffff, 59.94, 2.5, ~0u, ~0u, name, name,
+                                std::vector<std::byte>(kEdidBytes, std::byte{0xff})});
+  }
+  for (uint32_t i = 0; i < windows; ++i) {
+    const std::string words(text, 'w');
+    desktop.windows.push_back(
+        {1 + i, words, words, words, ~0u, -1, -1, ~0u, ~0u, true, true, true, 0x7fffffff});
+  }
+  desktop.window_count = windows;
+  desktop.monitors_withheld = desktop.windows_withheld = std::string(5000, 'r');
+  return desktop;
+}
+
+TEST(Message, TheLongestDesktopFitsAPacketAndKeepsTheTopmostWindows) {
+  const DesktopReply desktop = long_desktop(kMaxListedMonitors, kMaxListedWindows, kMaxWindowText);
+  EXPECT_LE(encode({1, desktop}).size(), kMaxMessageBytes);
+  const auto received = round_trip(desktop);
+  EXPECT_EQ(received.monitors, desktop.monitors);
+  EXPECT_EQ(received.window_count, kMaxListedWindows) << "the count is of all, listed or not";
+  ASSERT_GE(received.windows.size(), 40u);
+  for (size_t i = 0; i < received.windows.size(); ++i) EXPECT_EQ(received.windows[i], desktop.windows[i]);
+}
+
+TEST(Message, AUsualDesktopIsToldInFull) {
+  const DesktopReply desktop = long_desktop(4, kMaxListedWindows, 64);
+  EXPECT_EQ(round_trip(desktop).windows, desktop.windows);
+}
+
+TEST(Message, ADesktopWithFieldsOutOfRangeIsRefused) {
+  const auto refused = [](auto&& change, const char* part) {
+    DesktopReply desktop = long_desktop(1, 1, 8);
+    change(desktop);
+    expect_refused(encode({1, desktop}), ErrorCode::kInvalidArgument, part);
+  };
+  refused([](DesktopReply& d) { d.monitors[0].name = "\x1b[2J"; }, "monitor");
+  refused([](DesktopReply& d) { d.monitors[0].make.assign(kMaxMonitorName + 1, 'm'); }, "monitor");
+  refused([](DesktopReply& d) { d.monitors[0].scale = std::numeric_limits<double>::quiet_NaN(); }, "monitor");
+  refused([](DesktopReply& d) { d.monitors[0].refresh_hz = -1; }, "monitor");
+  refused([](DesktopReply& d) { d.monitors[0].edid.resize(127); }, "edid");
+  refused([](DesktopReply& d) { d.windows[0].title = "\xff"; }, "window");
+  refused([](DesktopReply& d) { d.windows[0].class_name.assign(kMaxWindowText + 1, 'w'); }, "window");
+}
+
 TEST(Message, AKindOfANewerVersionIsToldAsSuch) {
-  for (const uint8_t kind : {18, 255}) {
+  for (const uint8_t kind : {22, 255}) {
     Builder b;
     expect_refused(finish(b, kind, empty_table(b)), ErrorCode::kVersion, "does not know");
   }

@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/desktop_watcher.h"
 #include "daemon/memory/host_pool.h"
 #include "daemon/server.h"
 #include "proto/channel.h"
@@ -111,7 +112,10 @@ class ServerTest : public ::testing::Test {
   };
 
   ServerTest() : log_level_(spdlog::get_level()) { spdlog::set_level(spdlog::level::off); }
-  ~ServerTest() override { spdlog::set_level(log_level_); }
+  ~ServerTest() override {
+    EXPECT_TRUE(desktop_.stop());
+    spdlog::set_level(log_level_);
+  }
 
   // Before start().
   Stream& add_stream(const std::string& source) {
@@ -133,7 +137,7 @@ class ServerTest : public ::testing::Test {
   void start(const Server::Options& options = {}, const QuotaLimits& limits = {}) {
     server_.reset();
     quota_.emplace(limits);
-    server_ = std::make_unique<Server>(io_, *Listener::open(path_), registry_, *quota_, options);
+    server_ = std::make_unique<Server>(io_, *Listener::open(path_), registry_, desktop_, *quota_, options);
     server_->start();
   }
 
@@ -176,6 +180,10 @@ class ServerTest : public ::testing::Test {
         return Error{ErrorCode::kNotFound, "there is no source " + name.text() + " here", "there is another"};
       },
       StreamRegistry::Options{}};
+  DesktopFactory open_desktop_ = []() -> proto::Result<std::unique_ptr<Desktop>> {
+    return Error{ErrorCode::kUnavailable, "there is no desktop here", {}};
+  };
+  DesktopWatcher desktop_{io_, [this] { return open_desktop_(); }};
   std::unique_ptr<Server> server_;
 };
 

@@ -223,6 +223,36 @@ TEST_F(X11PartsTest, SourcesInThreadsShareOneConnection) {
   EXPECT_EQ(sockets(), before + 1);
 }
 
+TEST_F(X11PartsTest, DrawingElsewhereNeitherWakesAPartNorAddsToItsDamage) {
+  BoundSource left(open(RegionName{0, 0, 200, 600}), kSlots);
+  BoundSource right(open(RegionName{400, 0, 200, 600}), kSlots);
+  for (const BoundSource* part : {&left, &right}) {
+    part->capture(0);
+    part->poll();
+  }
+  // More often than a part may fall behind.
+  for (uint32_t i = 0; i < 600; ++i) {
+    desktop_.fill({30, 40, 150, 100}, i);
+    desktop_.sync();
+    ASSERT_TRUE(left.readable(5000));
+    ASSERT_TRUE(left.poll().changed);
+    left.capture(i % kSlots);
+  }
+  EXPECT_FALSE(right.readable(0));
+  EXPECT_FALSE(right.poll().changed);
+
+  desktop_.fill({390, 100, 30, 7}, 0x123456);
+  desktop_.sync();
+  ASSERT_TRUE(right.readable(5000));
+  EXPECT_TRUE(right.poll().changed);
+  EXPECT_EQ(right.capture(1).damage.bounds(), (DamageRect{0, 100, 20, 7}));
+  right.capture(0);
+  EXPECT_EQ(wrong_pixels(right, 0), 0u);
+  EXPECT_EQ(wrong_pixels(right, 1), 0u);
+  EXPECT_FALSE(left.readable(0));
+  EXPECT_FALSE(left.poll().changed);
+}
+
 // Another source's end or interruption leaves the shared connection alone.
 TEST_F(X11PartsTest, InterruptingOneSourceLeavesTheOthersAlone) {
   BoundSource first(open(ScreenName{}), kSlots);

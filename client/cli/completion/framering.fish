@@ -4,7 +4,14 @@ function __framering_sources
   if set -l at (contains -i -- --socket $words)
     set socket --socket $words[(math $at + 1)]
   end
-  framering $socket list 2>/dev/null | awk 'NR > 1 && !/^ / {print $1}'
+  framering $socket list --sources 2>/dev/null
+end
+# What --window and --monitor take: titles and classes, names.
+function __framering_windows
+  __framering_sources | awk -F '\t' '/^window:0x/ {print $2} /^window:class=/ {print substr($1, 14)}' | sort -u
+end
+function __framering_monitors
+  __framering_sources | awk -F '\t' '/^monitor:/ {print substr($1, 9) "\t" $2}'
 end
 set -l commands list grab watch mss stats top doctor policy reload completion
 complete -c framering -f
@@ -23,6 +30,11 @@ complete -c framering -n "not __fish_seen_subcommand_from $commands" -a mss -d '
 complete -c framering -n "not __fish_seen_subcommand_from $commands" -a completion -d 'Print a completion script'
 complete -c framering -n '__fish_seen_subcommand_from grab watch' -a '(__framering_sources)'
 complete -c framering -n '__fish_seen_subcommand_from list grab watch stats doctor' -l json -d 'JSON'
+complete -c framering -n '__fish_seen_subcommand_from list' -l watch -d 'Again at each change'
+complete -c framering -n '__fish_seen_subcommand_from list' -l sources -d 'One source a line'
+complete -c framering -n '__fish_seen_subcommand_from grab watch' -l window -x -a '(__framering_windows)' -d 'By title or class'
+complete -c framering -n '__fish_seen_subcommand_from grab watch' -l monitor -x -a '(__framering_monitors)' -d 'By name or number'
+complete -c framering -n '__fish_seen_subcommand_from grab watch' -l region -x -d 'X,Y,WxH'
 complete -c framering -n '__fish_seen_subcommand_from grab' -s o -l output -r -F -d 'The file'
 complete -c framering -n '__fish_seen_subcommand_from grab' -l timeout -x -d 'Seconds to wait'
 complete -c framering -n '__fish_seen_subcommand_from grab' -l cursor -d 'With the pointer in it'

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "framering/desktop.h"
 #include "framering/error.h"
 #include "framering/export.h"
 #include "framering/stream.h"
@@ -34,6 +35,11 @@ class FRAMERING_API Connection {
   ~Connection();
 
   std::vector<StreamInfo> list();
+  // The monitors and windows of the display that the daemon captures: what the policy lets this user open.
+  // Throws unavailable (no X server, with the reason), invalid_argument (no display is configured), timeout.
+  Desktop desktop();
+  // Tells when it changes. A later call takes the place of an earlier one's watch.
+  DesktopWatch watch_desktop();
   // What the daemon counts, as text for Prometheus (exposition format 0.0.4).
   std::string metrics();
 

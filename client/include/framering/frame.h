@@ -41,9 +41,13 @@ class FRAMERING_API Frame {
   uint64_t device_pointer() const noexcept;
   int device() const noexcept;         // CUDA's number of it in this process; -1 for host memory
   size_t size_bytes() const noexcept;  // stride * height
-  uint32_t width() const noexcept;     // pixels
-  uint32_t height() const noexcept;    // pixels
-  uint32_t stride() const noexcept;    // bytes between rows
+  // Of the first pixel on the desktop, in pixels, when the frame was taken: a window may have moved since.
+  // What of a region or monitor reaches out of the desktop is cut off: it may begin further in than named.
+  int32_t x() const noexcept;
+  int32_t y() const noexcept;
+  uint32_t width() const noexcept;   // pixels
+  uint32_t height() const noexcept;  // pixels
+  uint32_t stride() const noexcept;  // bytes between rows
   PixelFormat format() const noexcept;
   Memory memory() const noexcept;
 

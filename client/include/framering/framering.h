@@ -2,6 +2,7 @@
 #pragma once
 
 #include "framering/connection.h"
+#include "framering/desktop.h"
 #include "framering/error.h"
 #include "framering/frame.h"
 #include "framering/stream.h"

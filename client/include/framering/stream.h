@@ -69,6 +69,14 @@ class FRAMERING_API Stream {
   // Of the desktop, now; false for what the daemon cannot know. Costs a load. A change makes wake_fd()
   // readable, but returns no frame.
   DesktopState state() const;
+  // Where the frames' first pixel is on the desktop, now. A window's moves without new frames.
+  Point position() const;
+  // True while the newest frame shows what was last seen of a source that is hidden: a window that is
+  // minimised, say. A change of it makes wake_fd() readable.
+  bool stale() const;
+  // Waits, up to `timeout`, until it is not stale; false if it still is. Throws, and calls `on_signal`, as
+  // next().
+  bool wait_live(std::chrono::nanoseconds timeout = forever, const std::function<bool()>& on_signal = {});
 
   // Published frames that next() skipped (Mode::latest) or came too late for (Mode::every).
   uint64_t missed() const noexcept;

@@ -39,6 +39,10 @@ enum class CursorMode : uint8_t {
 FRAMERING_API std::string_view name(CursorMode mode) noexcept;  // "hidden", "metadata", "embedded"
 
 // Pixels, origin top left.
+struct Point {
+  int32_t x = 0, y = 0;
+  friend bool operator==(const Point&, const Point&) = default;
+};
 struct Rect {
   uint16_t x = 0, y = 0, width = 0, height = 0;
   friend bool operator==(const Rect&, const Rect&) = default;

@@ -52,6 +52,17 @@ nb::object PyConnection::stats() const {
   }
   return nb::module_::import_("framering._stats").attr("parse")(text);
 }
+Desktop PyConnection::desktop() const {
+  const std::shared_ptr<Connection> connection = held();
+  const GilReleased released;
+  return connection->desktop();
+}
+
+PyDesktopWatch PyConnection::watch_desktop() const {
+  const std::shared_ptr<Connection> connection = held();
+  const GilReleased released;
+  return PyDesktopWatch(connection->watch_desktop());
+}
 
 PyStream PyConnection::open(const OpenOptions& options) const {
   const std::shared_ptr<Connection> connection = held();
@@ -80,6 +91,18 @@ PyStream open(const PyConnection& connection, const std::string& source, std::st
   return connection.open(options);
 }
 
+// Of a whole desktop; one that withholds them from this user is an error here.
+nb::object part_of(const PyConnection& self, const char* part) {
+  const Desktop desktop = self.desktop();
+  const bool of_monitors = std::string_view(part) == "monitors";
+  const std::string& withheld = of_monitors ? desktop.monitors_withheld : desktop.windows_withheld;
+  if (!withheld.empty()) {
+    const bool by_policy = withheld.starts_with("the policy");
+    throw Error(by_policy ? ErrorCode::permission_denied : ErrorCode::unavailable, withheld);
+  }
+  return to_python(desktop).attr(part);
+}
+
 std::string repr(const PyConnection& self) {
   const Connection* connection = self.native();
   if (connection == nullptr) return "<framering.Connection, closed>";
@@ -94,6 +117,16 @@ void bind_connection(nb::module_& module) {
       .def("list", &PyConnection::list, docs::kList)
       .def("stats", &PyConnection::stats, nb::sig("def stats(self) -> dict[str, typing.Any]"),
            docs::kStatsOfDaemon)
+      .def(
+          "desktop", [](const PyConnection& self) { return to_python(self.desktop()); },
+          nb::sig("def desktop(self) -> framering._types.Desktop"), docs::kDesktop)
+      .def(
+          "monitors", [](const PyConnection& self) { return part_of(self, "monitors"); },
+          nb::sig("def monitors(self) -> builtins.list[framering._types.MonitorInfo]"), docs::kMonitors)
+      .def(
+          "windows", [](const PyConnection& self) { return part_of(self, "windows"); },
+          nb::sig("def windows(self) -> builtins.list[framering._types.WindowInfo]"), docs::kWindows)
+      .def("watch_desktop", &PyConnection::watch_desktop, docs::kWatchDesktop)
       .def(
           "open", &open, nb::arg("source") = "screen", nb::arg("memory") = "auto", nb::arg("mode") = "latest",
           nb::arg("max_leases") = 2, nb::arg("max_fps") = nb::none(), nb::kw_only(),

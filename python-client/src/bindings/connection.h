@@ -7,6 +7,7 @@
 #include <string>
 
 #include "framering/connection.h"
+#include "python-client/src/bindings/desktop.h"
 #include "python-client/src/bindings/stream.h"
 
 namespace framering::python {
@@ -18,6 +19,8 @@ class PyConnection {
 
   nanobind::list list() const;
   nanobind::object stats() const;
+  Desktop desktop() const;
+  PyDesktopWatch watch_desktop() const;
   PyStream open(const OpenOptions& options) const;
 
   void close();

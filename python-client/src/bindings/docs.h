@@ -15,6 +15,9 @@ and torch.from_dlpack() take it: all zero-copy and read-only. Any thread; may ou
 and Connection.)";
 
 inline constexpr char kSequence[] = "From 1, growing; never reused within a stream of the daemon.";
+inline constexpr char kFramePlace[] = R"(Of the first pixel on the desktop, in pixels; 0 for a window.
+
+What reaches out of the desktop is cut off, so that a region may begin further in than it was named.)";
 inline constexpr char kFrameEpoch[] = "Grows when the stream's geometry or memory changes.";
 inline constexpr char kPixels[] = "Pixels.";
 inline constexpr char kStride[] = "Bytes between rows.";
@@ -191,6 +194,18 @@ an unchanged source is not captured again but asked, through the daemon, whether
 change that is held back by a rate cap is captured as soon as the daemon's own max_fps allows. Waits,
 timeout seconds at most, for a moment in the future too; with 0 it takes what is known already and
 asks nobody. Raises as next() does.)";
+inline constexpr char kWaitLive[] =
+    R"(Wait until the stream is not stale: True, or False if it still is after ``timeout`` seconds.
+
+None waits for ever. Raises as next().)";
+inline constexpr char kStale[] =
+    R"(True while the newest frame shows what was last seen of a source that is hidden.
+
+So it is of a window that is minimised, say. wait_live() waits for its end.)";
+inline constexpr char kPosition[] =
+    R"(Where the first pixel of the frames is on the desktop now: x and y in pixels.
+
+That of a window moves without new frames.)";
 inline constexpr char kIterate[] = R"(next() without a timeout.
 
 close() stops the iteration; StreamEnded and Disconnected are raised.)";
@@ -265,6 +280,33 @@ inline constexpr char kStatsOfDaemon[] =
 A dict from the metric's name, say 'framering_captures_total', to its 'type' ('counter', 'gauge' or
 'histogram'), its 'help', and its 'samples': a list of dicts with 'labels' and 'value', of a histogram with
 'labels', 'buckets' (upper bound as text to the count up to it), 'sum' and 'count'. Times are in seconds.)";
+inline constexpr char kDesktop[] =
+    R"(The monitors and windows of the display that the daemon captures, now.
+
+Only what the daemon's policy lets this user open. Raises Unavailable where there is no display.)";
+inline constexpr char kMonitors[] =
+    R"(The monitors: the primary one, then from left to right. Raises as desktop(), and PermissionDenied.
+
+Unavailable also where the X server lacks RANDR 1.5.)";
+inline constexpr char kWindows[] =
+    R"(The windows, the topmost first, 128 at most. Raises as desktop(), and PermissionDenied.)";
+inline constexpr char kWatchDesktop[] =
+    R"(Tells when the desktop changes; see DesktopWatch.
+
+A later call takes the place of an earlier one's watch, which then raises Disconnected.)";
+inline constexpr char kDesktopWatch[] =
+    R"(Iterates over the states of the desktop: the present one, then one for each change.
+
+A change is also one of what Connection.list() tells of the streams that run and who reads them. What
+happens before next() is called again is one change. Usable by select() and event loops through
+fileno(). One thread at a time; may outlive its Connection.)";
+inline constexpr char kNextDesktop[] =
+    R"(The desktop: at once the first time, then once it has changed.
+
+``timeout``: seconds; None waits for ever. Raises TimeoutError, Disconnected, and Unavailable while
+there is no display: the next call waits until that changes.)";
+inline constexpr char kWatchFileno[] = "A descriptor that is readable when next() will not wait.";
+inline constexpr char kCloseWatch[] = "Give the watch up. May be called again.";
 inline constexpr char kOpen[] = R"(Open a stream of frames.
 
 source: a StreamInfo.source of list().

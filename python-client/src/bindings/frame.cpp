@@ -20,6 +20,8 @@ namespace framering::python {
 FrameInfo::FrameInfo(const Frame& frame, bool is_writable)
     : sequence(frame.sequence()),
       epoch(frame.epoch()),
+      x(frame.x()),
+      y(frame.y()),
       width(frame.width()),
       height(frame.height()),
       stride(frame.stride()),
@@ -101,6 +103,8 @@ auto fact() {
 void bind_facts(nb::class_<PyFrame>& frame) {
   frame.def_prop_ro("sequence", fact<&FrameInfo::sequence>(), docs::kSequence)
       .def_prop_ro("epoch", fact<&FrameInfo::epoch>(), docs::kFrameEpoch)
+      .def_prop_ro("x", fact<&FrameInfo::x>(), docs::kFramePlace)
+      .def_prop_ro("y", fact<&FrameInfo::y>(), docs::kFramePlace)
       .def_prop_ro("width", fact<&FrameInfo::width>(), docs::kPixels)
       .def_prop_ro("height", fact<&FrameInfo::height>(), docs::kPixels)
       .def_prop_ro("stride", fact<&FrameInfo::stride>(), docs::kStride)

@@ -28,6 +28,7 @@ struct FrameInfo {
   FrameInfo(const Frame& frame, bool writable);
 
   uint64_t sequence, epoch;
+  int32_t x, y;
   uint32_t width, height, stride;
   PixelFormat format;
   Memory memory;

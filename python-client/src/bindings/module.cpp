@@ -2,6 +2,7 @@
 
 #include "framering/version.h"
 #include "python-client/src/bindings/connection.h"
+#include "python-client/src/bindings/desktop.h"
 #include "python-client/src/bindings/docs.h"
 #include "python-client/src/bindings/errors.h"
 #include "python-client/src/bindings/frame.h"
@@ -18,6 +19,7 @@ NB_MODULE(_core, module) {
   framering::python::bind_frame(module);
   framering::python::bind_stream(module);
   framering::python::bind_tensor(module);
+  framering::python::bind_desktop(module);
   framering::python::bind_connection(module);
   module.def(
       "version", [] { return framering::version; }, framering::python::docs::kVersion);

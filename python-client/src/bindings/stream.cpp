@@ -144,6 +144,21 @@ PyFrame PyStream::wait_until(std::optional<uint64_t> capture_ns, std::optional<d
   });
 }
 
+bool PyStream::wait_live(std::optional<double> timeout) {
+  check_open();
+  bool live = false;
+  try {
+    GilReleased released;
+    live = stream_.wait_live(to_timeout(timeout), [&released] { return released.run_signal_handlers(); });
+  } catch (const Error&) {
+    if (PyErr_Occurred()) throw nb::python_error();
+    check_open();
+    throw;
+  }
+  if (PyErr_Occurred()) throw nb::python_error();
+  return live;
+}
+
 void PyStream::reopen() {
   check_open();
   const GilReleased released;
@@ -221,6 +236,7 @@ void bind_frames(nb::class_<PyStream>& stream) {
           nb::sig("def next_async(self, timeout: float | None = None) -> "
                   "collections.abc.Coroutine[typing.Any, typing.Any, Frame]"),
           docs::kNextAsync)
+      .def("wait_live", &PyStream::wait_live, nb::arg("timeout") = nb::none(), docs::kWaitLive)
       .def("every", &PyStream::every, docs::kEvery)
       .def("find", &PyStream::find, nb::arg("sequence"), docs::kFind)
       .def_prop_ro(
@@ -263,6 +279,15 @@ void bind_facts(nb::class_<PyStream>& stream) {
       .def_prop_ro(
           "memory", [](const PyStream& self) { return name(self.attached().memory()); },
           nb::for_getter(nb::sig("def memory(self) -> framering._types.Memory")), docs::kMemory)
+      .def_prop_ro(
+          "stale", [](const PyStream& self) { return self.attached().stale(); }, docs::kStale)
+      .def_prop_ro(
+          "position",
+          [](const PyStream& self) {
+            const Point position = self.attached().position();
+            return nb::make_tuple(position.x, position.y);
+          },
+          nb::for_getter(nb::sig("def position(self) -> tuple[int, int]")), docs::kPosition)
       .def_prop_ro("shape", &shape, nb::for_getter(nb::sig("def shape(self) -> tuple[int, ...]")),
                    docs::kStreamShape)
       .def_prop_ro(

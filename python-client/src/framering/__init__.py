@@ -12,7 +12,7 @@ import os
 
 from framering import _core, _daemon
 from framering._contact_sheet import contact_sheet
-from framering._core import Connection, Frame, Stream
+from framering._core import Connection, DesktopWatch, Frame, Stream
 from framering._errors import (
     Disconnected,
     Error,
@@ -37,15 +37,18 @@ from framering._types import (
     Cursor,
     CursorMode,
     CursorShape,
+    Desktop,
     DesktopState,
     Layout,
     Memory,
     Mode,
+    MonitorInfo,
     PixelFormat,
     Rect,
     Resize,
     StreamInfo,
     StreamStats,
+    WindowInfo,
 )
 
 __all__ = [
@@ -56,7 +59,9 @@ __all__ = [
     "Cursor",
     "CursorMode",
     "CursorShape",
+    "Desktop",
     "DesktopState",
+    "DesktopWatch",
     "Disconnected",
     "Error",
     "ErrorCode",
@@ -68,6 +73,7 @@ __all__ = [
     "Memory",
     "MemoryUnavailable",
     "Mode",
+    "MonitorInfo",
     "NotFound",
     "PermissionDenied",
     "PixelFormat",
@@ -80,9 +86,11 @@ __all__ = [
     "StreamInfo",
     "StreamStats",
     "Unavailable",
+    "WindowInfo",
     "__version__",
     "connect",
     "contact_sheet",
+    "monitors",
     "open",
     "show",
     "to_cupy",
@@ -90,6 +98,8 @@ __all__ = [
     "to_numpy",
     "to_tensorflow",
     "to_torch",
+    "watch_desktop",
+    "windows",
 ]
 
 __version__ = _core.version()
@@ -123,3 +133,26 @@ def open(
     return connect(socket, autostart=autostart).open(
         source, memory, mode, max_leases, max_fps, cursor=cursor, writable=writable
     )
+
+
+def monitors(
+    socket: str | os.PathLike[str] | None = None, *, autostart: bool | None = None
+) -> list[MonitorInfo]:
+    """The monitors of the display that a daemon captures; see connect() and Connection.monitors()."""
+    with connect(socket, autostart=autostart) as connection:
+        return connection.monitors()
+
+
+def windows(
+    socket: str | os.PathLike[str] | None = None, *, autostart: bool | None = None
+) -> list[WindowInfo]:
+    """The windows of the display that a daemon captures; see connect() and Connection.windows()."""
+    with connect(socket, autostart=autostart) as connection:
+        return connection.windows()
+
+
+def watch_desktop(
+    socket: str | os.PathLike[str] | None = None, *, autostart: bool | None = None
+) -> DesktopWatch:
+    """Iterate over the states of a desktop; see connect() and Connection.watch_desktop()."""
+    return connect(socket, autostart=autostart).watch_desktop()

@@ -337,6 +337,13 @@ class Stream:
         number of tasks may wait; a frame goes to one of them.
         """
 
+    def wait_live(self, timeout: float | None = None) -> bool:
+        """
+        Wait until the stream is not stale: True, or False if it still is after ``timeout`` seconds.
+
+        None waits for ever. Raises as next().
+        """
+
     def every(self) -> Stream:
         """
         Another stream of this source in mode 'every': each frame in order.
@@ -364,14 +371,6 @@ class Stream:
     def keepalive_ms(self) -> int:
         """
         Milliseconds after which an unchanged source is confirmed, as the daemon is configured; 0: only when asked.
-        """
-
-    @property
-    def state(self) -> framering._types.DesktopState:
-        """
-        Whether the desktop is blanked, locked or away now: a DesktopState.
-
-        Costs a load, and asks nobody. Frames go on meanwhile; a change of it returns no frame.
         """
 
     @property
@@ -427,6 +426,22 @@ class Stream:
     @property
     def memory(self) -> framering._types.Memory:
         """Where the pixels are."""
+
+    @property
+    def stale(self) -> bool:
+        """
+        True while the newest frame shows what was last seen of a source that is hidden.
+
+        So it is of a window that is minimised, say. wait_live() waits for its end.
+        """
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """
+        Where the first pixel of the frames is on the desktop now: x and y in pixels.
+
+        That of a window moves without new frames.
+        """
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -537,6 +552,43 @@ def region_dlpack(frame: Frame, region: tuple[int, int, int, int], *, stream: in
     Frame.__dlpack__() of a part of it, (x, y, width, height), whose rows keep their distance.
     """
 
+class DesktopWatch:
+    """
+    Iterates over the states of the desktop: the present one, then one for each change.
+
+    A change is also one of what Connection.list() tells of the streams that run and who reads them. What
+    happens before next() is called again is one change. Usable by select() and event loops through
+    fileno(). One thread at a time; may outlive its Connection.
+    """
+
+    def next(self, timeout: float | None = None) -> framering._types.Desktop:
+        """
+        The desktop: at once the first time, then once it has changed.
+
+        ``timeout``: seconds; None waits for ever. Raises TimeoutError, Disconnected, and Unavailable while
+        there is no display: the next call waits until that changes.
+        """
+
+    def __iter__(self) -> DesktopWatch: ...
+
+    def __next__(self) -> framering._types.Desktop: ...
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when next() will not wait."""
+
+    def close(self) -> None:
+        """Give the watch up. May be called again."""
+
+    @property
+    def closed(self) -> bool:
+        """True once close() was called."""
+
+    def __enter__(self) -> DesktopWatch: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def __reduce__(self) -> NoReturn: ...
+
 class Connection:
     """
     A connection to frameringd, and a context manager that closes it.
@@ -547,13 +599,30 @@ class Connection:
     def list(self) -> builtins.list[framering._types.StreamInfo]:
         """What the daemon offers, and who reads it."""
 
-    def stats(self) -> dict[str, Any]:
+    def desktop(self) -> framering._types.Desktop:
         """
-        What the daemon has counted since its start, as `framering stats --json` prints it.
+        The monitors and windows of the display that the daemon captures, now.
 
-        A dict from the metric's name, say 'framering_captures_total', to its 'type' ('counter', 'gauge' or
-        'histogram'), its 'help', and its 'samples': a list of dicts with 'labels' and 'value', of a histogram with
-        'labels', 'buckets' (upper bound as text to the count up to it), 'sum' and 'count'. Times are in seconds.
+        Only what the daemon's policy lets this user open. Raises Unavailable where there is no display.
+        """
+
+    def monitors(self) -> builtins.list[framering._types.MonitorInfo]:
+        """
+        The monitors: the primary one, then from left to right. Raises as desktop(), and PermissionDenied.
+
+        Unavailable also where the X server lacks RANDR 1.5.
+        """
+
+    def windows(self) -> builtins.list[framering._types.WindowInfo]:
+        """
+        The windows, the topmost first, 128 at most. Raises as desktop(), and PermissionDenied.
+        """
+
+    def watch_desktop(self) -> DesktopWatch:
+        """
+        Tells when the desktop changes; see DesktopWatch.
+
+        A later call takes the place of an earlier one's watch, which then raises Disconnected.
         """
 
     def open(self, source: str = 'screen', memory: str = 'auto', mode: framering._types.Mode = 'latest', max_leases: int = 2, max_fps: float | None = None, *, cursor: framering._types.CursorMode = 'hidden', writable: bool = False) -> Stream:

@@ -140,6 +140,88 @@ class StreamInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class MonitorInfo:
+    """A monitor of the desktop.
+
+    ``name`` is RandR's, ``output`` that of its output, the primary one if it is among several. ``x``, ``y``,
+    ``width`` and ``height`` are pixels of the desktop, ``order`` its place among all as the X server tells
+    them, from 0. ``refresh_hz``, ``width_mm`` and ``height_mm`` are 0 where they are not told; ``scale`` is
+    how large programs are asked to draw (Xft.dpi of the X resources / 96, else 1). ``make`` (three letters)
+    and ``model`` are what its EDID says, ``edid`` its base block: 128 bytes, or none.
+    """
+
+    name: str
+    output: str
+    x: int
+    y: int
+    width: int
+    height: int
+    primary: bool
+    order: int
+    refresh_hz: float
+    scale: float
+    width_mm: int
+    height_mm: int
+    make: str
+    model: str
+    edid: bytes
+
+    @property
+    def source(self) -> str:
+        """What open() takes: "monitor:HDMI-1"."""
+        return f"monitor:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowInfo:
+    """A window of the desktop.
+
+    ``title``, ``class_name`` and ``instance`` are what its program says, printable and at most 256 bytes of
+    UTF-8. ``pid`` is 0 where it is not told. ``x``, ``y``, ``width`` and ``height`` are pixels of the
+    desktop, without border and decoration. ``active``: it has the focus. ``workspace`` counts from 0; None:
+    on all of them, or not told.
+    """
+
+    id: int
+    title: str
+    class_name: str
+    instance: str
+    pid: int
+    x: int
+    y: int
+    width: int
+    height: int
+    mapped: bool
+    minimised: bool
+    active: bool
+    workspace: int | None
+
+    @property
+    def source(self) -> str:
+        """What open() takes: "window:0x1a00007"."""
+        return f"window:{self.id:#x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Desktop:
+    """The display that a daemon captures, as far as its policy lets this user see it.
+
+    ``monitors``: monitor:1, monitor:2 ...; ``windows``: the topmost first, 128 at most of ``window_count``.
+    ``monitors_withheld`` and ``windows_withheld`` say why there are none, where the policy or the X server
+    does not tell of them.
+    """
+
+    display: str
+    width: int
+    height: int
+    monitors: list[MonitorInfo]
+    windows: list[WindowInfo]
+    window_count: int
+    monitors_withheld: str
+    windows_withheld: str
+
+
+@dataclass(frozen=True, slots=True)
 class StreamStats:
     """How the frames came that a stream has returned.
 

@@ -66,10 +66,22 @@ class Capture:
         return stream.width, stream.height
 
     def monitors(self) -> list[Monitor]:
-        """The union, then each monitor; the whole picture where the X server cannot be asked."""
+        """The union, then each monitor; the whole picture where nobody tells of monitors."""
         width, height = self.size
-        found = None if self._source != "screen" else _monitors.monitors(self._display)
+        found: list[Monitor] | None = None
+        if self._source == "screen":
+            # The X server itself is asked where the daemon's policy keeps them from this user.
+            found = self._told_monitors() or _monitors.monitors(self._display)
         return [Monitor(0, 0, width, height), *(found or [Monitor(0, 0, width, height)])]
+
+    def _told_monitors(self) -> list[Monitor]:
+        """What the daemon tells of its display, in RandR's order."""
+        try:
+            with _daemon.connect(self._socket, self._autostart, self._display) as connection:
+                monitors = connection.desktop().monitors
+        except Error:
+            return []
+        return [_monitors.from_info(monitor) for monitor in sorted(monitors, key=lambda told: told.order)]
 
     def grab(self, rect: Region4, fresh: bool) -> LeasedPixels:
         """A rectangle of a frame that is not older than the call, or of the newest if not ``fresh``."""

@@ -1,4 +1,4 @@
-"""The monitors of an X display, by RandR 1.5, through the XCB libraries that X programs have."""
+"""The monitors of an X display: as the daemon tells them, or by RandR 1.5 through the XCB libraries."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
+from framering._types import MonitorInfo
 from framering.mss._edid import identify
 from framering.mss.exception import ScreenShotError
 from framering.mss.models import Monitor
@@ -23,6 +24,14 @@ class _Cookie(ctypes.Structure):
 
 class _Iterator(ctypes.Structure):
     _fields_ = (("data", _Pointer), ("rem", ctypes.c_int), ("index", ctypes.c_int))
+
+
+def from_info(told: MonitorInfo) -> Monitor:
+    """A monitor as the daemon tells it."""
+    name, unique_id = identify(told.edid)
+    return Monitor(
+        told.x, told.y, told.width, told.height, told.primary, name, unique_id, told.output or None
+    )
 
 
 def monitors(display: str | None) -> list[Monitor] | None:

@@ -30,8 +30,8 @@ class MSS:
     """Takes screenshots of what frameringd captures. Any thread; a lock of its own.
 
     ``backend``, ``compression_level``, ``with_cursor``, ``display``, ``max_displays``: as MSS has them. All
-    backends are the daemon; ``display`` (None: $DISPLAY) is asked for its monitors, and the daemon that
-    ``autostart`` starts captures it.
+    backends are the daemon, which also tells of its monitors; where its policy keeps them from this user,
+    ``display`` (None: $DISPLAY) is asked. The daemon that ``autostart`` starts captures ``display``.
 
     What MSS does not have:
     ``device``: "cpu" gives ScreenShotCPU, "cuda" or "cuda:1" ScreenShotCUDA, whose pixels stay on the GPU.
