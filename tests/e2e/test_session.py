@@ -105,10 +105,14 @@ class Service:
 
     def color(self, uid: int = READER) -> str:
         """Of the whole desktop."""
-        wait_until(lambda: self.stream()["available"])
-        picture = self.grab(uid)
-        assert picture.returncode == 0, picture.stderr
-        with Image.open(io.BytesIO(picture.stdout)) as image:
+        pictures: list[subprocess.CompletedProcess[bytes]] = []
+
+        def grabbed() -> bool:
+            pictures.append(self.grab(uid))
+            return pictures[-1].returncode == 0
+
+        wait_until(grabbed)
+        with Image.open(io.BytesIO(pictures[-1].stdout)) as image:
             [(pixels, color)] = image.convert("RGB").getcolors()
             assert pixels == 320 * 200
             return "#{:02x}{:02x}{:02x}".format(*color)

@@ -301,7 +301,8 @@ def test_a_session_hands_in_its_desktop_of_which_nothing_is_seen_while_it_is_loc
     configure(machine, HANDED_IN)
     machine.run("systemctl", "restart", SERVICE)
     grab = ("framering", "grab", "-o", "/dev/null", "--timeout", 2)
-    assert "no session has handed in its desktop" in machine.try_run(*grab, user=READER).stderr
+    missing = "no session has handed in its desktop"
+    wait_until(lambda: missing in machine.try_run(*grab, user=READER).stderr)
     log_in = ("systemd-run", "--quiet", "--pipe", "--wait", "--uid=desk", "--property=PAMName=login")
     variables = ("DISPLAY=:7", "XAUTHORITY=/home/desk/.Xauthority", "XDG_SESSION_TYPE=x11")
     words = (*log_in, *(f"--setenv={variable}" for variable in variables), "framering-session")
