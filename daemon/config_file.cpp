@@ -50,7 +50,7 @@ size_t edit_distance(const std::string& a, const std::string& b) {
 
 template <class T, class Set>
 std::function<Status(const toml::node&)> value_of(const char* type, Set set) {
-  return [type, set](const toml::node& node) -> Status {
+  return [type, set = std::move(set)](const toml::node& node) -> Status {
     const auto value = node.value_exact<T>();
     if (!value) return Error{ErrorCode::kInvalidArgument, std::string("this must be ") + type, {}};
     return set(*value);
@@ -271,16 +271,15 @@ void add_names(const std::vector<Key>& keys, const std::string& prefix, std::vec
   MemoryChoice choice;
   PolicyRule rule;
   for (const Key& key : keys) {
-    if (key.set) {
+    // The keys of a rule's own table are those of the table of this name.
+    if (key.set || !prefix.empty()) {
       names.push_back(prefix + key.name);
     } else if (key.name == "policy") {
       add_names(rule_keys(rule), "policy.", names);
     } else if (key.name == "stream") {
       add_names(stream_keys(source, choice), "stream.", names);
-    } else if (prefix.empty()) {
-      add_names(key.table, key.name + ".", names);
     } else {
-      names.push_back(prefix + key.name);  // its keys are those of the table of this name
+      add_names(key.table, key.name + ".", names);
     }
   }
 }

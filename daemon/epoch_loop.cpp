@@ -33,11 +33,15 @@ Ending EpochLoop::run() {
     const bool renewed = stream_.take_renewal();
     tell_desktop_state();  // also what was set before the renewal: readers of this epoch look at this page
     if (renewed) return {Ending::Kind::kGeometry, epoch_.geometry};
-    const bool hidden = stream_.is_hidden();
-    if (hidden) ring_.retract();
-    if (hidden || stream_.pause_if_unused(epoch_)) {
-      pause();
+    if (stream_.pause_if_unused(epoch_)) {
+      pause(/*want_events=*/false);
       if (!has_hung_up(source_.event_fd())) continue;
+    }
+    if (stream_.is_hidden()) {
+      ring_.retract();
+      if (auto ending = take_events()) return *std::move(ending);
+      pause(/*want_events=*/true);
+      continue;
     }
     if (auto ending = look()) return *std::move(ending);
     // Who waits for a frame gets it as soon as the stream's own cap allows, whatever rate the readers want.
@@ -54,11 +58,11 @@ Ending EpochLoop::run() {
   return {Ending::Kind::kStopped};
 }
 
-void EpochLoop::pause() {
+void EpochLoop::pause(bool want_events) {
   dirty_ = must_publish_ = true;
   waited_for_ = follows_cursor_ = false;
   ring_.set_cursor(std::nullopt);
-  wait_for_fds(stream_.wake_fd(), source_.event_fd(), /*want_input=*/false, kNever);
+  wait_for_fds(stream_.wake_fd(), source_.event_fd(), want_events, kNever);
   dirty_since_ns_ = now_ns();
 }
 
@@ -81,6 +85,13 @@ std::optional<Ending> EpochLoop::look() {
   if (confirming && !dirty_) {
     if (auto synced = source_.sync(); !synced) return lost(synced.error());
   }
+  if (auto ending = take_events()) return ending;
+  if (confirming && dirty_) waited_for_ = true;
+  if (confirming && !dirty_) confirm(now);
+  return std::nullopt;
+}
+
+std::optional<Ending> EpochLoop::take_events() {
   const auto events = source_.poll();
   if (!events) return lost(events.error());
   if (events->geometry) {
@@ -101,8 +112,6 @@ std::optional<Ending> EpochLoop::look() {
   }
   stream_.set_desktop_state(proto::kDesktopBlanked, events->blanked ? proto::kDesktopBlanked : 0);
   tell_desktop_state();
-  if (confirming && dirty_) waited_for_ = true;
-  if (confirming && !dirty_) confirm(now);
   return std::nullopt;
 }
 

@@ -38,12 +38,13 @@ class EpochLoop {
  private:
   // Each returns why the epoch has to end, or nothing.
   std::optional<Ending> look();
+  std::optional<Ending> take_events();
   std::optional<Ending> follow_cursor(uint64_t now);
   std::optional<Ending> capture(uint64_t now);
   std::optional<Ending> publish(uint32_t slot, const CaptureInfo& captured);
   Ending lost(const proto::Error& error) const;
 
-  void pause();
+  void pause(bool want_events);
   void tell_desktop_state();
   void set_dirty();
   bool confirmation_is_wanted(uint64_t now);

@@ -14,7 +14,6 @@ namespace {
 
 // Beside those of this file.
 using proto::decode_body;
-using proto::encode_body;
 
 constexpr size_t kMaxErrorText = 1024;
 constexpr flatbuffers::uoffset_t kMaxDepth = 8;

@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kWindowBytes = 160;
 constexpr size_t kReplyBytes = 256 + 3 * kMaxText;
 constexpr size_t kMonitorBytes = 224 + 4 * kMaxMonitorName + kEdidBytes;
-static_assert(kMaxListedMonitors * kMonitorBytes + kReplyBytes + kWindowBytes + 3 * kMaxWindowText <
+static_assert(kMaxListedMonitors * kMonitorBytes + kReplyBytes + kWindowBytes + size_t{3} * kMaxWindowText <
               kMaxMessageBytes);
 
 size_t bytes_of(const WindowInfo& window) {

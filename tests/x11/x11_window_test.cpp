@@ -87,7 +87,8 @@ TEST_F(X11WindowTest, WhatIsNotThereOrNotClearIsToldWithWhatThereIs) {
   EXPECT_THAT(refusal("window:0x12345", ErrorCode::kNotFound), HasSubstr("the id 0x12345"));
   EXPECT_THAT(refusal("window:title=editor", ErrorCode::kInvalidArgument),
               AllOf(HasSubstr("2 windows have such a title"), HasSubstr("notes - editor"),
-                    HasSubstr(first.source())));
+                    HasSubstr(second.source())))
+      << "the topmost is named first";
   second.destroy();
   EXPECT_TRUE(try_open("window:title=editor"));
   first.unmap();
