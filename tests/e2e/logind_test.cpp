@@ -127,6 +127,10 @@ TEST_F(LogindTest, WhenTheSessionEndsTheStreamGoesOnInNewMemoryAndShowsNothingUn
   const auto held = stream.latest(5s);
   ASSERT_TRUE(held);
   const std::vector<std::byte> pixels(held->data(), held->data() + held->size_bytes());
+  FakeLogind::Session locked = session();
+  locked.locked = true;
+  logind_.set(kId, locked);
+  ASSERT_TRUE(becomes(stream, {.locked = true})) << "the daemon knows the session by now";
   logind_.remove(kId);
   ASSERT_TRUE(becomes(stream, {.away = true}));
   expect_hidden(stream);

@@ -47,6 +47,8 @@ class HostileMessageTest : public ::testing::Test {
  protected:
   void SetUp() override {
     expect_frames();
+    // The thread that looks at desktops is made for the first who asks, and stays.
+    EXPECT_THROW(Connection::connect(daemon_.socket()).desktop(), Error) << "it has no display";
     before_ = settled_usage_of(daemon_.pid());
   }
   void TearDown() override {
