@@ -106,6 +106,8 @@ def test_a_watch_iterates_over_the_states_of_the_desktop(display: str, socket: P
 
 
 def test_ctrl_c_ends_a_wait_for_changes(socket: Path) -> None:
+    # As a terminal's programs have it, whatever started the tests.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with framering.watch_desktop(socket) as watch:
         watch.next()
         main = threading.main_thread().ident
@@ -113,6 +115,7 @@ def test_ctrl_c_ends_a_wait_for_changes(socket: Path) -> None:
         threading.Timer(0.2, signal.pthread_kill, [main, signal.SIGINT]).start()
         with pytest.raises(KeyboardInterrupt):
             watch.next()
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_hidden_window_is_stale_until_it_is_back(display: str, socket: Path) -> None:

@@ -343,7 +343,7 @@ def test_a_device_decides_the_class() -> None:
 
 def test_dlpack_sees_the_daemons_memory_without_a_copy(noise: np.ndarray[Any, Any], daemon: Daemon) -> None:
     with MSS(device="cpu") as sct:
-        shot = sct.grab(PART)
+        shot = sct.grab(PART, fresh=False)
         assert isinstance(shot, ScreenShotCPU)
         assert shot.__dlpack_device__() == (1, 0)
         array, other = np.from_dlpack(shot), np.from_dlpack(sct.grab(PART, fresh=False))

@@ -83,7 +83,9 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class DesktopState:
-    """Why nobody sees or uses the desktop now; several may hold, and frames go on.
+    """Why nobody sees or uses the desktop now; several may hold.
+
+    Of one that is locked or away there are no frames; what is blanked goes on.
 
     ``blanked``: its screens are dark, by the screen saver or DPMS. ``locked``: a password is asked for.
     ``away``: the seat shows another session. False, too, for what the daemon cannot know.
