@@ -66,7 +66,7 @@ struct Cursor {
   std::shared_ptr<const CursorShape> shape{};
 };
 
-// Why nobody sees or uses the desktop now; several may hold. Of one that is locked or away there are no frames.
+// Why nobody sees or uses the desktop now; several may hold. Locked or away, it has no frames.
 struct DesktopState {
   bool blanked = false;  // its screens are dark: screen saver, DPMS
   bool locked = false;   // a password is asked for
