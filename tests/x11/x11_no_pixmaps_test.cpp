@@ -1,20 +1,14 @@
 // An X server that passes descriptors but shares no pixmaps, as one whose pixmaps are in video memory.
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 #include <xcb/shm.h>
 
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstring>
-#include <filesystem>
 #include <random>
-#include <stdexcept>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -22,6 +16,7 @@
 #include "proto/unique_fd.h"
 #include "tests/support/bound_source.h"
 #include "tests/support/x11_desktop.h"
+#include "tests/support/x11_proxy.h"
 #include "tests/support/xvfb.h"
 
 namespace framering::daemon {
@@ -29,61 +24,23 @@ namespace {
 
 using testing::BoundSource;
 using testing::X11Desktop;
+using testing::X11Proxy;
 using testing::Xvfb;
-
-// Far from the numbers that real servers take, and another for each process of this test.
-const std::string kFreeNumber = std::to_string(41'000 + getpid() % 9'000);
-const std::string kFreePath = "/tmp/.X11-unix/X" + kFreeNumber;
 
 constexpr size_t kSetupBytes = 12;
 
-// Between one client and a server: it passes bytes and descriptors on, and makes each ShmCreatePixmap one
-// that the server refuses.
+// Hands descriptors on as well, and makes each ShmCreatePixmap one that the server refuses.
 class NoPixmapsProxy {
  public:
-  NoPixmapsProxy(const std::string& server_path, uint8_t shm_opcode) : shm_opcode_(shm_opcode) {
-    listener_ = proto::UniqueFd(socket(AF_UNIX, SOCK_STREAM, 0));
-    const sockaddr_un address = address_of(kFreePath);
-    if (bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-        listen(listener_.get(), 1) != 0) {
-      throw std::runtime_error("the proxy cannot listen");
-    }
-    thread_ = std::thread([this, server_path] { relay(server_path); });
-  }
-  // After its client has gone.
-  ~NoPixmapsProxy() {
-    thread_.join();
-    std::filesystem::remove(kFreePath);
-  }
+  NoPixmapsProxy(const std::string& server_display, uint8_t shm_opcode)
+      : shm_opcode_(shm_opcode),
+        proxy_(server_display, [this](int client, int server) { return pass_requests(client, server); }) {}
 
+  const std::string& display() const { return proxy_.display(); }
   int refused() const { return refused_; }
   int images() const { return images_; }  // ShmGetImage requests
 
  private:
-  static sockaddr_un address_of(const std::string& path) {
-    sockaddr_un address{AF_UNIX, {}};
-    std::strcpy(address.sun_path, path.c_str());
-    return address;
-  }
-
-  void relay(const std::string& server_path) {
-    const proto::UniqueFd client(accept(listener_.get(), nullptr, nullptr));
-    const proto::UniqueFd server(socket(AF_UNIX, SOCK_STREAM, 0));
-    const sockaddr_un address = address_of(server_path);
-    if (connect(server.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return;
-    pollfd fds[] = {{client.get(), POLLIN, 0}, {server.get(), POLLIN, 0}};
-    while (poll(fds, 2, -1) > 0) {
-      if (fds[0].revents && !pass_requests(client.get(), server.get())) return;
-      if (fds[1].revents && !pass_answers(server.get(), client.get())) return;
-    }
-  }
-
-  bool pass_answers(int server, int client) const {
-    std::array<char, 65536> bytes;
-    const ssize_t got = read(server, bytes.data(), bytes.size());
-    return got > 0 && write(client, bytes.data(), static_cast<size_t>(got)) == got;
-  }
-
   bool pass_requests(int client, int server) {
     std::array<uint8_t, 65536> bytes;
     alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control;
@@ -162,13 +119,12 @@ class NoPixmapsProxy {
   }
 
   const uint8_t shm_opcode_;
-  proto::UniqueFd listener_;
   proto::UniqueFd passed_;
   std::vector<uint8_t> pending_;
   bool is_set_up_ = false;
   std::atomic<int> refused_ = 0;
   std::atomic<int> images_ = 0;
-  std::thread thread_;
+  X11Proxy proxy_;  // its thread uses all of the others
 };
 
 uint8_t shm_opcode(const std::string& display) {
@@ -184,9 +140,9 @@ TEST(X11WithoutSharedPixmaps, FramesComeInBandsByThemselvesAndAreRight) {
   std::mt19937 random(20);
   X11Desktop desktop(server.display());
   desktop.open_windows(random);
-  NoPixmapsProxy proxy("/tmp/.X11-unix/X" + server.display().substr(1), shm_opcode(server.display()));
+  const NoPixmapsProxy proxy(server.display(), shm_opcode(server.display()));
   {
-    auto source = open_x11_source({.display = ":" + kFreeNumber});
+    auto source = open_x11_source({.display = proxy.display()});
     ASSERT_TRUE(source) << source.error().text();
     const BoundSource bound(*std::move(source), 3);
     EXPECT_EQ(proxy.refused(), 1);

@@ -1,7 +1,6 @@
 // Which X servers are refused, and with what words.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -9,13 +8,12 @@
 
 #include <cstring>
 #include <filesystem>
-#include <stdexcept>
 #include <string>
-#include <thread>
 
 #include "daemon/capture/x11_source.h"
 #include "daemon/memory/host_pool.h"
 #include "proto/unique_fd.h"
+#include "tests/support/x11_proxy.h"
 #include "tests/support/xvfb.h"
 
 namespace framering::daemon {
@@ -24,6 +22,7 @@ namespace {
 using proto::ErrorCode;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using testing::X11Proxy;
 using testing::Xvfb;
 
 // Far from the numbers that real servers take, and another for each process of this test.
@@ -107,51 +106,10 @@ TEST_F(X11Open, ServerThatIsReachedOverTcp) {
   expect_refusal(server.display(), ErrorCode::kUnavailable, HasSubstr("reached over TCP"));
 }
 
-// Passes bytes on but no descriptors, as what forwards X11 does.
-class BytesOnlyProxy {
- public:
-  explicit BytesOnlyProxy(const std::string& server_path) {
-    sockaddr_un address{AF_UNIX, {}};
-    std::strcpy(address.sun_path, kFreePath.c_str());
-    listener_ = proto::UniqueFd(socket(AF_UNIX, SOCK_STREAM, 0));
-    if (bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
-        listen(listener_.get(), 1) != 0) {
-      throw std::runtime_error("the proxy cannot listen");
-    }
-    thread_ = std::thread([this, server_path] { relay(server_path); });
-  }
-  // After its client has gone.
-  ~BytesOnlyProxy() {
-    thread_.join();
-    std::filesystem::remove(kFreePath);
-  }
-
- private:
-  void relay(const std::string& server_path) const {
-    const proto::UniqueFd client(accept(listener_.get(), nullptr, nullptr));
-    const proto::UniqueFd server(socket(AF_UNIX, SOCK_STREAM, 0));
-    sockaddr_un address{AF_UNIX, {}};
-    std::strcpy(address.sun_path, server_path.c_str());
-    if (connect(server.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return;
-    pollfd fds[] = {{client.get(), POLLIN, 0}, {server.get(), POLLIN, 0}};
-    while (poll(fds, 2, -1) > 0) {
-      for (int from = 0; from < 2; ++from) {
-        if (!fds[from].revents) continue;
-        char bytes[4096];
-        const ssize_t got = read(fds[from].fd, bytes, sizeof bytes);
-        if (got <= 0 || write(fds[1 - from].fd, bytes, static_cast<size_t>(got)) != got) return;
-      }
-    }
-  }
-
-  proto::UniqueFd listener_;
-  std::thread thread_;
-};
-
 TEST_F(X11Open, ServerThatOurDescriptorsDoNotReach) {
   const Xvfb server;
-  const BytesOnlyProxy proxy("/tmp/.X11-unix/X" + server.display().substr(1));
-  auto source = open_x11_source({.display = kFreeDisplay});
+  const X11Proxy proxy(server.display());
+  auto source = open_x11_source({.display = proxy.display()});
   ASSERT_TRUE(source) << source.error().text();
   const auto geometry = (*source)->geometry();
   ASSERT_TRUE(geometry);
