@@ -29,6 +29,20 @@ def frame_number(pixels: np.ndarray[Any, Any]) -> int | None:
     return int(numbers[0]) if (numbers == numbers[0]).all() else None
 
 
+async def numbers_of(socket: str, count: int) -> list[int]:
+    """Of so many frames of FAST, by `async for`, in whatever event loop runs this."""
+    numbers: list[int] = []
+    with framering.open(FAST, socket=socket) as stream:
+        async for frame in stream:
+            number = frame_number(frame.numpy())
+            assert number is not None
+            numbers.append(number)
+            del frame
+            if len(numbers) == count:
+                break
+    return numbers
+
+
 def clients(socket: str) -> list[framering.ClientInfo]:
     """This process's, over all streams."""
     with framering.connect(socket) as connection:

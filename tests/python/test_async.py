@@ -13,7 +13,7 @@ from typing import Any
 import framering
 import pytest
 from daemons import Daemon
-from frames import FAST, STILL, frame_number, leases_held, run
+from frames import FAST, STILL, leases_held, numbers_of, run
 
 SOON = 20.0
 
@@ -24,19 +24,8 @@ def in_loop(main: Coroutine[Any, Any, Any]) -> Any:
 
 
 def test_async_for_returns_each_frame_once_and_in_order(test_socket: str) -> None:
-    async def main() -> list[int]:
-        numbers = []
-        with framering.open(FAST, socket=test_socket) as stream:
-            async for frame in stream:
-                number = frame_number(frame.numpy())
-                assert number is not None
-                numbers.append(number)
-                del frame
-                if len(numbers) == 100:
-                    break
-        return numbers
-
-    numbers = in_loop(main())
+    numbers = in_loop(numbers_of(test_socket, 100))
+    assert len(numbers) == 100
     assert numbers == sorted(set(numbers))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -12,7 +13,7 @@ import pytest
 import trio
 import trio.testing
 from daemons import Daemon
-from frames import FAST, STILL, frame_number, leases_held
+from frames import FAST, STILL, leases_held, numbers_of
 
 SOON = 20.0
 
@@ -26,19 +27,8 @@ def in_trio(main: Callable[[], Awaitable[Any]]) -> Any:
 
 
 def test_async_for_returns_each_frame_once_and_in_order(test_socket: str) -> None:
-    async def main() -> list[int]:
-        numbers = []
-        with framering.open(FAST, socket=test_socket) as stream:
-            async for frame in stream:
-                number = frame_number(frame.numpy())
-                assert number is not None
-                numbers.append(number)
-                del frame
-                if len(numbers) == 50:
-                    break
-        return numbers
-
-    numbers = in_trio(main)
+    numbers = in_trio(lambda: numbers_of(test_socket, 50))
+    assert len(numbers) == 50
     assert numbers == sorted(set(numbers))
 
 
@@ -66,6 +56,7 @@ def test_cancelling_loses_no_lease_and_no_descriptor(still_socket: str) -> None:
             (await stream.next_async(SOON)).release()
             with trio.move_on_after(0.01):
                 await stream.next_async()
+            gc.collect()  # what tests before this one left
             fds = len(os.listdir("/proc/self/fd"))
             for _ in range(20):
                 with trio.move_on_after(0.01) as scope:
