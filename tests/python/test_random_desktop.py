@@ -27,7 +27,6 @@ OPERATIONS = int(os.environ.get("FRAMERING_OPERATIONS", "90"))
 LIMIT_S = 30
 REGION = (150, 100, 300, 250)
 MODES = ((640, 480), (799, 599), (500, 400), (460, 360), (320, 599))
-SHAPES = range(0, 154, 2)  # of the cursor font
 
 
 @dataclass
@@ -133,7 +132,9 @@ class Model:
         xrandr(self.display, "--output", "screen", "--mode", self.chance.choice(self.modes))
 
     def shape(self) -> None:
-        self.x.set_pointer_shape(self.chance.choice(SHAPES))
+        width, height = self.chance.randrange(1, 65), self.chance.randrange(1, 65)
+        bits = self.chance.randbytes((width + 7) // 8 * height)
+        self.x.set_pointer_picture(width, height, bits, self.chance.randrange(2**24))
 
     def point(self) -> None:
         self.x.move_pointer(*self.place())
@@ -203,4 +204,4 @@ def test_whatever_happens_every_stream_shows_the_truth_and_nothing_is_left(
             wait_until_equal(look, before)
             memory.append(resident_bytes(daemon.pid))
         assert memory[2] < memory[0] + 2**24
-    print(f"{OPERATIONS} operations, FRAMERING_SEED={seed}: {before}, {np.array(memory) >> 20} MiB")
+    print(f"{OPERATIONS} operations, FRAMERING_SEED={seed}: {before}, {np.array(memory) >> 10} KiB")

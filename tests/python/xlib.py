@@ -9,6 +9,7 @@ from ctypes import (
     POINTER,
     Structure,
     byref,
+    c_byte,
     c_char_p,
     c_int,
     c_short,
@@ -62,9 +63,11 @@ _xlib.XGetImage.argtypes = [c_void_p, c_ulong, c_int, c_int, c_uint, c_uint, c_u
 _xlib.XGetGeometry.argtypes = [c_void_p, c_ulong, *[c_void_p] * 7]
 _xlib.XSync.argtypes = [c_void_p, c_int]
 _xlib.XDestroyImage.argtypes = [c_void_p]
-_xlib.XCreateSimpleWindow.restype = _xlib.XCreateFontCursor.restype = c_ulong
+_xlib.XCreateSimpleWindow.restype = c_ulong
 _xlib.XCreateSimpleWindow.argtypes = [c_void_p, c_ulong, c_int, c_int, *[c_uint] * 3, c_ulong, c_ulong]
-_xlib.XCreateFontCursor.argtypes = [c_void_p, c_uint]
+_xlib.XCreateBitmapFromData.restype = _xlib.XCreatePixmapCursor.restype = c_ulong
+_xlib.XCreateBitmapFromData.argtypes = [c_void_p, c_ulong, c_char_p, c_uint, c_uint]
+_xlib.XCreatePixmapCursor.argtypes = [c_void_p, c_ulong, c_ulong, c_void_p, c_void_p, c_uint, c_uint]
 _xlib.XCreateGC.restype = c_void_p
 _xlib.XCreateGC.argtypes = [c_void_p, c_ulong, c_ulong, c_void_p]
 _xlib.XSetForeground.argtypes = [c_void_p, c_void_p, c_ulong]
@@ -73,9 +76,26 @@ _xlib.XMoveWindow.argtypes = [c_void_p, c_ulong, c_int, c_int]
 _xlib.XResizeWindow.argtypes = [c_void_p, c_ulong, c_uint, c_uint]
 _xlib.XDefineCursor.argtypes = [c_void_p, c_ulong, c_ulong]
 _xlib.XWarpPointer.argtypes = [c_void_p, c_ulong, c_ulong, c_int, c_int, c_uint, c_uint, c_int, c_int]
-for _name in ("XMapWindow", "XUnmapWindow", "XRaiseWindow", "XLowerWindow", "XDestroyWindow", "XFreeCursor"):
+for _name in (
+    "XMapWindow",
+    "XUnmapWindow",
+    "XRaiseWindow",
+    "XLowerWindow",
+    "XDestroyWindow",
+    "XFreeCursor",
+    "XFreePixmap",
+):
     getattr(_xlib, _name).argtypes = [c_void_p, c_ulong]
 _xlib.XSetErrorHandler(_ignore)
+
+
+class _XColor(Structure):
+    _fields_ = (
+        ("pixel", c_ulong),
+        *((name, c_ushort) for name in ("red", "green", "blue")),
+        ("flags", c_byte),
+        ("pad", c_byte),
+    )
 
 
 class _CursorImage(Structure):
@@ -191,11 +211,22 @@ class Xlib:
     def destroy(self, window: int) -> None:
         _xlib.XDestroyWindow(self._display, window)
 
-    def set_pointer_shape(self, shape: int) -> None:
-        """One of the cursor font, over the root and the windows on it."""
-        cursor = _xlib.XCreateFontCursor(self._display, shape)
+    def set_pointer_picture(self, width: int, height: int, bits: bytes, color: int) -> None:
+        """Of two colors and transparent where a bit says so, the hot spot in its middle; over the root and
+        the windows on it. It stays as it is: a theme may replace those of the cursor font by moving ones."""
+        source, mask = (
+            _xlib.XCreateBitmapFromData(self._display, self.root, data, width, height)
+            for data in (bits, bits[::-1])
+        )
+        red, green, blue = (color >> shift & 0xFF for shift in (16, 8, 0))
+        front, back = _XColor(0, 257 * red, 257 * green, 257 * blue), _XColor()
+        cursor = _xlib.XCreatePixmapCursor(
+            self._display, source, mask, byref(front), byref(back), width // 2, height // 2
+        )
         _xlib.XDefineCursor(self._display, self.root, cursor)
         _xlib.XFreeCursor(self._display, cursor)
+        for bitmap in (source, mask):
+            _xlib.XFreePixmap(self._display, bitmap)
 
     def move_pointer(self, x: int, y: int) -> None:
         _xlib.XWarpPointer(self._display, 0, self.root, 0, 0, 0, 0, x, y)
