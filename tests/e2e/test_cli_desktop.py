@@ -99,12 +99,12 @@ def test_states_follow_the_window_manager(screen: Screen) -> None:
     assert [window["id"] for window in screen.listed()["windows"]] == [above, below]
     stacking = screen.xprop("-root", "_NET_CLIENT_LIST_STACKING")
     assert [int(id, 16) for id in re.findall(r"0x[0-9a-f]+", stacking)] == [below, above]
-    screen.run("wmctrl", "-i", "-a", hex(below))
+    screen.run("xdotool", "windowactivate", str(below))
     wait_until(lambda: [window["id"] for window in screen.listed()["windows"]] == [below, above])
     screen.run("xdotool", "windowminimize", str(above))
     wait_until(lambda: screen.window(above)["minimised"])
     assert not screen.window(above)["active"]
-    screen.run("wmctrl", "-i", "-r", hex(below), "-t", "1")
+    screen.run("xdotool", "set_desktop_for_window", str(below), "1")
     wait_until(lambda: screen.window(below)["workspace"] == 1)
 
 
@@ -136,6 +136,18 @@ def test_monitors_are_those_of_xrandr(screen: Screen) -> None:
     assert left["scale"] == 1
     screen.run("bash", "-c", "echo 'Xft.dpi: 192' | xrdb -merge")
     wait_until(lambda: screen.listed()["monitors"][0]["scale"] == 2)
+
+
+@pytest.mark.parametrize("flags", [[], ["interlace"]])
+def test_a_mode_of_ones_own_is_told_with_its_refresh_rate(screen: Screen, flags: list[str]) -> None:
+    timing = "31.5 640 664 704 832 480 489 492 520".split()
+    screen.run("xrandr", "--newmode", "own", *timing, *flags)
+    screen.run("xrandr", "--addmode", "screen", "own")
+    screen.run("xrandr", "--output", "screen", "--mode", "own")
+    wait_until(lambda: screen.listed()["monitors"][0]["width"] == 640)
+    rate = re.search(r"(\d+\.\d+)\*", screen.run("xrandr"))
+    assert rate
+    assert screen.listed()["monitors"][0]["refresh_hz"] == pytest.approx(float(rate[1]), abs=0.005)
 
 
 def test_text_shows_a_table_of_each(screen: Screen) -> None:

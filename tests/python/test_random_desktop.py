@@ -129,7 +129,9 @@ class Model:
         window.stream.close()
 
     def mode(self) -> None:
-        xrandr(self.display, "--output", "screen", "--mode", self.chance.choice(self.modes))
+        # Told the resolution, lest the screen's size in millimetres be rounded at each switch until it is 0.
+        words = ("--dpi", "96", "--output", "screen", "--mode", self.chance.choice(self.modes))
+        xrandr(self.display, *words)
 
     def shape(self) -> None:
         width, height = self.chance.randrange(1, 65), self.chance.randrange(1, 65)
