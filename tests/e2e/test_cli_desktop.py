@@ -140,8 +140,8 @@ def test_monitors_are_those_of_xrandr(screen: Screen) -> None:
 
 @pytest.mark.parametrize("flags", [[], ["interlace"]])
 def test_a_mode_of_ones_own_is_told_with_its_refresh_rate(screen: Screen, flags: list[str]) -> None:
-    timing = "31.5 640 664 704 832 480 489 492 520".split()
-    screen.run("xrandr", "--newmode", "own", *timing, *flags)
+    timing = (640, 664, 704, 832, 480, 489, 492, 520)
+    screen.run("xrandr", "--newmode", "own", "31.5", *map(str, timing), *flags)
     screen.run("xrandr", "--addmode", "screen", "own")
     screen.run("xrandr", "--output", "screen", "--mode", "own")
     wait_until(lambda: screen.listed()["monitors"][0]["width"] == 640)
