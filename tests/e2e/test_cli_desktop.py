@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pty
+import random
 import re
 import select
 import signal
@@ -21,6 +22,7 @@ from desktop import start_server
 from PIL import Image
 from processes import Process, Processes
 from programs import ENV, STILL, command, run, start_daemon, wait_until
+from xlib import xlib
 
 
 class Screen:
@@ -327,6 +329,32 @@ def test_grab_finds_a_window_by_a_part_of_its_title_or_class(screen: Screen) -> 
 
     for words in (["--window", "inbox"], ["--window", "MAILER"], ["--window", hex(id)], [f"window:{id:#x}"]):
         wait_until(lambda words=words: is_seen(*words))  # type: ignore[misc]
+
+
+def test_a_window_with_alpha_keeps_it(processes: Processes, tmp_path: Path) -> None:
+    screen = Screen(processes, tmp_path, managed=False)
+    chance = random.Random(32)
+    with xlib(screen.display) as x:
+        window = x.create_with_alpha(30, 20, 200, 100)
+        x.map(window)
+        for _ in range(200):
+            place = [chance.randrange(size) for size in (200, 100)]
+            alpha = chance.randrange(256)
+            argb = bytes([alpha, *(chance.randrange(alpha + 1) for _ in range(3))])
+            x.clear(
+                window, *place, chance.randrange(1, 60), chance.randrange(1, 40), int.from_bytes(argb, "big")
+            )
+        x.sync()
+        truth = x.grab(window)
+        with framering.open(f"window:{window:#x}", socket=screen.socket) as stream:
+            frame = stream.wait_until(timeout=20)
+            assert (frame.format, frame.shape) == ("BGRA8888", (100, 200, 4))
+            assert (frame.numpy() == truth).all(), "premultiplied, as X has it"
+        picture = grabbed(screen, "--window", hex(window))
+    assert (picture[..., 3] == truth[..., 3]).all()
+    alpha = truth[..., 3:].astype(float)
+    colors = np.divide(truth[..., 2::-1] * 255.0, alpha, out=np.zeros((100, 200, 3)), where=alpha > 0)
+    assert (picture[..., :3] == np.floor(colors + 0.5)).all()
 
 
 def test_grab_names_a_monitor_or_a_region(screen: Screen) -> None:

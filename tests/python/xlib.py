@@ -23,6 +23,9 @@ from typing import Any
 import numpy as np
 
 Z_PIXMAP = 2
+TRUE_COLOR = 4
+INPUT_OUTPUT = 1
+BACKGROUND_BORDER_AND_COLORMAP = 1 << 1 | 1 << 3 | 1 << 13
 ALL_PLANES = c_ulong(-1)
 
 
@@ -63,7 +66,15 @@ _xlib.XGetImage.argtypes = [c_void_p, c_ulong, c_int, c_int, c_uint, c_uint, c_u
 _xlib.XGetGeometry.argtypes = [c_void_p, c_ulong, *[c_void_p] * 7]
 _xlib.XSync.argtypes = [c_void_p, c_int]
 _xlib.XDestroyImage.argtypes = [c_void_p]
-_xlib.XCreateSimpleWindow.restype = c_ulong
+_xlib.XCreateSimpleWindow.restype = _xlib.XCreateWindow.restype = _xlib.XCreateColormap.restype = c_ulong
+_xlib.XMatchVisualInfo.argtypes = [c_void_p, c_int, c_int, c_int, c_void_p]
+_xlib.XCreateColormap.argtypes = [c_void_p, c_ulong, c_void_p, c_int]
+_xlib.XCreateWindow.argtypes = [
+    *(c_void_p, c_ulong, c_int, c_int, c_uint, c_uint, c_uint),
+    *(c_int, c_uint, c_void_p, c_ulong, c_void_p),
+]
+_xlib.XSetWindowBackground.argtypes = [c_void_p, c_ulong, c_ulong]
+_xlib.XClearArea.argtypes = [c_void_p, c_ulong, c_int, c_int, c_uint, c_uint, c_int]
 _xlib.XCreateSimpleWindow.argtypes = [c_void_p, c_ulong, c_int, c_int, *[c_uint] * 3, c_ulong, c_ulong]
 _xlib.XCreateBitmapFromData.restype = _xlib.XCreatePixmapCursor.restype = c_ulong
 _xlib.XCreateBitmapFromData.argtypes = [c_void_p, c_ulong, c_char_p, c_uint, c_uint]
@@ -87,6 +98,28 @@ for _name in (
 ):
     getattr(_xlib, _name).argtypes = [c_void_p, c_ulong]
 _xlib.XSetErrorHandler(_ignore)
+
+
+class _XVisualInfo(Structure):
+    _fields_ = (
+        ("visual", c_void_p),
+        ("visualid", c_ulong),
+        *((name, c_int) for name in ("screen", "depth", "kind")),
+        *((name, c_ulong) for name in ("red_mask", "green_mask", "blue_mask")),
+        *((name, c_int) for name in ("colormap_size", "bits_per_rgb")),
+    )
+
+
+class _XSetWindowAttributes(Structure):
+    _fields_ = (
+        *((name, c_ulong) for name in ("background_pixmap", "background", "border_pixmap", "border")),
+        *((name, c_int) for name in ("bit_gravity", "win_gravity", "backing_store")),
+        *((name, c_ulong) for name in ("backing_planes", "backing_pixel")),
+        ("save_under", c_int),
+        *((name, c_ulong) for name in ("event_mask", "do_not_propagate_mask")),
+        ("override_redirect", c_int),
+        *((name, c_ulong) for name in ("colormap", "cursor")),
+    )
 
 
 class _XColor(Structure):
@@ -185,6 +218,24 @@ class Xlib:
         window = _xlib.XCreateSimpleWindow(self._display, parent, x, y, width, height, 0, 0, color)
         assert window
         return int(window)
+
+    def create_with_alpha(self, x: int, y: int, width: int, height: int) -> int:
+        """A window of depth 32 on the root, transparent, that is not shown yet."""
+        info = _XVisualInfo()
+        assert _xlib.XMatchVisualInfo(self._display, 0, 32, TRUE_COLOR, byref(info))
+        colormap = _xlib.XCreateColormap(self._display, self.root, info.visual, 0)
+        attributes = _XSetWindowAttributes(colormap=colormap)
+        window = _xlib.XCreateWindow(
+            *(self._display, self.root, x, y, width, height, 0, 32, INPUT_OUTPUT, info.visual),
+            *(BACKGROUND_BORDER_AND_COLORMAP, byref(attributes)),
+        )
+        assert window
+        return int(window)
+
+    def clear(self, window: int, x: int, y: int, width: int, height: int, pixel: int) -> None:
+        """As fill(), of a window of any depth."""
+        _xlib.XSetWindowBackground(self._display, window, pixel)
+        _xlib.XClearArea(self._display, window, x, y, width, height, 0)
 
     def fill(self, window: int, x: int, y: int, width: int, height: int, color: int) -> None:
         _xlib.XSetForeground(self._display, self._gc, color)
