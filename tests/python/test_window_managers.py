@@ -126,9 +126,9 @@ def test_a_browsers_animated_page_is_followed(
     stream_of = start_streams(composed)
     page = tmp_path / "page.html"
     page.write_text(PAGE)
-    options = ["--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={tmp_path / 'profile'}"]
-    place = ["--window-position=60,40", "--window-size=500,400"]
-    browser = composed.start("chromium", *options, *place, f"--app={page.as_uri()}")
+    options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
+    options += ["--window-position=60,40", "--window-size=500,400", f"--user-data-dir={tmp_path / 'profile'}"]
+    browser = composed.start("chromium", *options, f"--app={page.as_uri()}")
     window = composed.window("--name", "^animation$")
     with stream_of("window:class=Chromium") as stream:
         assert_follows(stream, composed, browser, window)
