@@ -194,7 +194,7 @@ def test_whatever_happens_every_stream_shows_the_truth_and_nothing_is_left(
         connection = opened.enter_context(framering.connect(daemon.socket))
         # Keeps the daemon's connection to the server, in which nothing of the other streams may stay.
         keeper = opened.enter_context(connection.open("region:0,0,40x40", cursor="embedded"))
-        x.destroy(x.create(0, 0, 1, 1, 0))
+        x.destroy(x.create(0, 0, 1, 1, 0))  # with the first one, Xlib makes what it keeps
         x.sync()
         keeper.wait_until(timeout=LIMIT_S).release()
         look = partial(left_over, connection, daemon.pid, display)
