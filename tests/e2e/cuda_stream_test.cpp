@@ -26,6 +26,7 @@
 #include "tests/support/gpu_process.h"
 #include "tests/support/seed.h"
 #include "tests/support/x11_desktop.h"
+#include "tests/support/x11_pointer.h"
 #include "tests/support/xvfb.h"
 
 namespace framering::testing {
@@ -166,8 +167,7 @@ TEST_F(GpuTest, SixteenClientsReadTwoStreams) {
 
 // Drawn, then in a frame within a while that is shorter than the interval of the whole frames that would hide
 // a mistake.
-void expect_shown(Stream& stream, X11Desktop& desktop) {
-  const std::vector<std::byte> expected = desktop.grab();
+void expect_shown(Stream& stream, const std::vector<std::byte>& expected) {
   for (const auto end = Clock::now() + 3s; Clock::now() < end;) {
     const auto frame = stream.latest(5s);
     ASSERT_TRUE(frame);
@@ -192,7 +192,34 @@ TEST_P(CudaStreamTest, DesktopIsPixelExactWhateverIsDrawn) {
     for (int i = 0; i < 100 && !::testing::Test::HasFailure(); ++i) {
       desktop.draw_random(random);
       desktop.sync();
-      expect_shown(stream, desktop);
+      expect_shown(stream, desktop.grab());
+    }
+  });
+}
+
+TEST_P(CudaStreamTest, AnEmbeddedPointerIsExactlyWhatTheServerComposes) {
+  std::mt19937 random(random_seed());
+  in_process({}, [&random] {
+    const Xvfb server({.screen = "321x201x24"});
+    const DaemonProcess daemon({"--display", server.display(), "--memory", GetParam(), "--max-fps", "0"});
+    X11Desktop desktop(server.display());
+    desktop.open_windows(random);
+    X11Pointer pointer(server.display());
+    Stream stream = Connection::connect(daemon.socket()).open({.cursor = CursorMode::embedded});
+    const auto size = [&random] { return static_cast<uint16_t>(1 + random() % 40); };
+    for (int i = 0; i < 100 && !::testing::Test::HasFailure(); ++i) {
+      switch (random() % 3) {
+        case 0:
+          pointer.move(static_cast<int16_t>(random() % 321), static_cast<int16_t>(random() % 201));
+          break;
+        case 1:
+          pointer.show(random_picture(random, size(), size()));
+          break;
+        default:
+          desktop.draw_random(random);
+          desktop.sync();
+      }
+      expect_shown(stream, pointer.composed());
     }
   });
 }
@@ -205,7 +232,7 @@ TEST_P(CudaStreamTest, AResizeIsFollowedAndWhatIsHeldStaysReadable) {
     desktop.fill({0, 0, 640, 480}, 0x00336699);
     desktop.sync();
     Stream stream = Connection::connect(daemon.socket()).open();
-    expect_shown(stream, desktop);
+    expect_shown(stream, desktop.grab());
     const auto old = stream.latest();
     ASSERT_TRUE(old);
     const auto before = pixels_of(*old);
@@ -220,7 +247,7 @@ TEST_P(CudaStreamTest, AResizeIsFollowedAndWhatIsHeldStaysReadable) {
     ASSERT_TRUE(fresh);
     EXPECT_EQ(fresh->height(), 200u);
     EXPECT_GT(fresh->epoch(), old->epoch());
-    expect_shown(stream, desktop);
+    expect_shown(stream, desktop.grab());
     EXPECT_EQ(pixels_of(*old), before);
   });
 }
