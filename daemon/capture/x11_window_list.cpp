@@ -278,6 +278,13 @@ Result<WindowInfo> find_x11_window(const X11Caller& caller, const X11WindowName&
   if (const auto* id = std::get_if<WindowId>(&name)) {
     // One that no window manager lists, such as a part of another.
     if (const auto info = info_of(caller, *atoms, ask_all(caller, *atoms, id->id))) return *info;
+    const auto attributes =
+        caller.reply<xcb_get_window_attributes_reply_t>(xcb_get_window_attributes(caller.xcb(), id->id));
+    if (attributes && (*attributes)->_class == XCB_WINDOW_CLASS_INPUT_ONLY) {
+      return Error{ErrorCode::kInvalidArgument,
+                   "the window " + x11_window_text(id->id) + " takes input only: it has no picture",
+                   {}};
+    }
   }
   return Error{ErrorCode::kNotFound, "no window has " + text_of(name),
                windows->empty() ? "the desktop shows none" : "there are: " + list_of(*windows)};

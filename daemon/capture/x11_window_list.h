@@ -34,7 +34,8 @@ proto::Result<std::vector<proto::WindowInfo>> x11_window_infos(const X11Caller& 
 
 using X11WindowName = std::variant<WindowId, WindowTitle, WindowClass, ActiveWindow>;
 
-// kNotFound lists the windows that there are; kInvalidArgument those that match, where there are several.
+// kNotFound lists the windows that there are; kInvalidArgument those that match, where there are several, or
+// says that this one has no picture.
 proto::Result<proto::WindowInfo> find_x11_window(const X11Caller& caller, const X11WindowName& name);
 
 // The one that has the focus now; none where no window has it.

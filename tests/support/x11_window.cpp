@@ -70,6 +70,14 @@ std::string X11TestWindow::source() const {
   return text;
 }
 
+xcb_window_t X11TestWindow::open_input_only() {
+  const xcb_window_t window = xcb_generate_id(xcb_);
+  xcb_create_window(xcb_, 0, window, root_, 0, 0, 10, 10, 0, XCB_WINDOW_CLASS_INPUT_ONLY,
+                    XCB_COPY_FROM_PARENT, 0, nullptr);
+  sync();
+  return window;
+}
+
 void X11TestWindow::draw_random(std::mt19937& random) {
   const uint32_t pixel = static_cast<uint32_t>(random());
   xcb_change_gc(xcb_, gc_, XCB_GC_FOREGROUND, &pixel);

@@ -28,7 +28,8 @@ class X11TestWindow {
   X11TestWindow& operator=(const X11TestWindow&) = delete;
 
   xcb_window_t id() const { return window_; }
-  std::string source() const;  // "window:0x1a00007"
+  std::string source() const;      // "window:0x1a00007"
+  xcb_window_t open_input_only();  // a child of the root that has no picture
 
   // Rectangles in the window and in a child of it.
   void draw_random(std::mt19937& random);

@@ -87,6 +87,8 @@ TEST_F(X11WindowTest, WhatIsNotThereOrNotClearIsToldWithWhatThereIs) {
               AllOf(HasSubstr("notes - editor"), HasSubstr("mail - editor"), HasSubstr("0x")));
   EXPECT_THAT(refusal("window:class=Firefox", ErrorCode::kNotFound), HasSubstr("the class Firefox"));
   EXPECT_THAT(refusal("window:0x12345", ErrorCode::kNotFound), HasSubstr("the id 0x12345"));
+  EXPECT_THAT(refusal("window:" + x11_window_text(first.open_input_only()), ErrorCode::kInvalidArgument),
+              HasSubstr("takes input only"));
   EXPECT_THAT(refusal("window:title=editor", ErrorCode::kInvalidArgument),
               AllOf(HasSubstr("2 windows have such a title"), HasSubstr("notes - editor"),
                     HasSubstr(second.source())))
