@@ -153,6 +153,12 @@ class PumpTest : public testing::Test {
     EXPECT_TRUE(attachment);
     return *std::move(attachment);
   }
+  // As a client does that waits for a frame of this moment.
+  static void ask(const Attachment& at, uint64_t moment_ns) {
+    at.reader().page()->asked_ns.store(moment_ns);
+    const uint64_t one = 1;
+    ASSERT_EQ(write(at.reader().bell(), &one, sizeof one), 8);
+  }
   static FrameRef latest(const Attachment& at) {
     return FrameRef::unpack(at.epoch().ring->control()->latest.load());
   }
