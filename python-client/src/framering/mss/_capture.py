@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 _WAIT_SECONDS = 5.0
 # After this long without a frame our own screenshots may be what holds the ring's slots.
 _PATIENCE_SECONDS = 0.1
-# An answer takes the daemon some hundred microseconds, of which waking up from sleep would be a good part.
-_SPIN_US = 500
 # One for the screenshot that the caller still has while he takes the next; tensors on a GPU live longer.
 _HOST_LEASES, _DEVICE_LEASES = 2, 3
 # While only fresh frames are grabbed nothing is captured between them but this often: each is asked for.
@@ -140,9 +138,7 @@ class Capture:
         while True:
             try:
                 wait = min(patience, max(0.0, end - time.monotonic()))
-                if not since:
-                    return stream.latest(wait)
-                return stream.wait_until(since, wait, spin_us=_SPIN_US)
+                return stream.wait_until(since, wait) if since else stream.latest(wait)
             except LeaseLimit:
                 if not self._give_back():
                     raise
