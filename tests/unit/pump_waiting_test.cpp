@@ -33,8 +33,7 @@ TEST_F(PumpTest, AnUnchangedFrameIsConfirmedWithoutACaptureAndOnlyWhoAskedIsWoke
 
 TEST_F(PumpTest, AChangeThatTheSourceTellsOnlyWhenAskedIsCapturedAndNotConfirmed) {
   run();
-  const auto attachment = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  const auto attachment = attach_to_frame();
   const uint64_t sequence = latest(*attachment).sequence;
   script_.change_in_sync = true;
   const uint64_t asked = now_ns();
@@ -65,8 +64,7 @@ TEST_F(PumpTest, AnyNumberOfWaitersCostsABoundedNumberOfRoundTrips) {
 TEST_F(PumpTest, AMomentThatHasNotComeIsNoWishAndHidesNobodyElses) {
   run();
   const auto early = attach();
-  const auto other = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*other)); }));
+  const auto other = attach_to_frame();
   ask(*early, UINT64_MAX);
   const uint64_t asked = now_ns();
   ask(*other, asked);
@@ -79,8 +77,7 @@ TEST_F(PumpTest, AMomentThatHasNotComeIsNoWishAndHidesNobodyElses) {
 TEST_F(PumpTest, WhoHasHungUpAsksForNothingMore) {
   run();
   const auto gone = attach();
-  const auto stays = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*stays)); }));
+  const auto stays = attach_to_frame();
   gone->unsubscribe();
   ask(*gone, now_ns());
   const uint64_t asked = now_ns();
@@ -93,8 +90,7 @@ TEST_F(PumpTest, WhoWaitsGetsAChangeAtTheStreamsRateAndNotAtTheReadersOwn) {
   run();
   ReaderOptions options;
   options.max_fps = 0.01;
-  const auto attachment = attach(options);
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  const auto attachment = attach_to_frame(options);
   script_.change();
   const uint64_t asked = now_ns();
   ask(*attachment, asked);
@@ -103,15 +99,7 @@ TEST_F(PumpTest, WhoWaitsGetsAChangeAtTheStreamsRateAndNotAtTheReadersOwn) {
 
 TEST_F(PumpTest, AStarvedStreamConfirmsNothingThatHasChangedUntilItHasASlot) {
   run();
-  ReaderOptions options;
-  options.max_leases = 3;
-  const auto attachment = attach(options);
-  auto& leases = attachment->reader().page()->leases;
-  for (int i = 0; i < 3; ++i) {
-    script_.change();
-    ASSERT_TRUE(soon([&] { return latest(*attachment).sequence == uint64_t(i) + 1; }));
-    leases[i].store(latest(*attachment).pack());
-  }
+  const auto attachment = attach_to_all_slots();
   script_.change();
   ASSERT_TRUE(soon([&] { return stream_->dropped > 0; }));
   const uint64_t asked = now_ns();
@@ -119,14 +107,13 @@ TEST_F(PumpTest, AStarvedStreamConfirmsNothingThatHasChangedUntilItHasASlot) {
   const uint64_t dropped = stream_->dropped;
   ASSERT_TRUE(soon([&] { return stream_->dropped > dropped + 3; }));
   EXPECT_LT(confirmed(*attachment), asked);
-  leases[0].store(0);
+  attachment->reader().page()->leases[0].store(0);
   EXPECT_TRUE(soon([&] { return confirmed(*attachment) >= asked && latest(*attachment).sequence == 4; }));
 }
 
 TEST_F(PumpTest, ASourceThatIsGoneWhenAskedEndsTheStream) {
   run();
-  const auto attachment = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  const auto attachment = attach_to_frame();
   script_.gone = true;
   ask(*attachment, now_ns());
   EXPECT_TRUE(soon([&] { return state(*attachment) == StreamState::kEnded; }));
@@ -135,8 +122,7 @@ TEST_F(PumpTest, ASourceThatIsGoneWhenAskedEndsTheStream) {
 TEST_F(PumpTest, AMovingPointerIsToldToWhoFollowsItWithoutACapture) {
   script_.has_cursor = true;
   run();
-  const auto plain = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*plain)); }));
+  const auto plain = attach_to_frame();
   EXPECT_EQ(script_.cursor_looks, 0) << "nobody follows it";
   ReaderOptions options;
   options.cursor = true;
@@ -166,8 +152,7 @@ TEST_F(PumpTest, WhoFollowsThePointerHasItWithAConfirmedFrame) {
   run();
   ReaderOptions options;
   options.cursor = true;
-  const auto attachment = attach(options);
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  const auto attachment = attach_to_frame(options);
   for (int32_t x = 100; x < 120; ++x) {
     script_.cursor_x = x;
     const uint64_t asked = now_ns();
@@ -180,8 +165,7 @@ TEST_F(PumpTest, WhoFollowsThePointerHasItWithAConfirmedFrame) {
 TEST_F(PumpTest, AKeepaliveConfirmsAnUnchangedSourceByItself) {
   options_.keepalive_ms = 10;
   run();
-  const auto attachment = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  const auto attachment = attach_to_frame();
   const int captures = script_.captures;
   for (int i = 0; i < 5; ++i) {
     const uint64_t begin = now_ns();
