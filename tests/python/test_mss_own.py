@@ -84,6 +84,7 @@ def test_fields_of_other_kinds_are_no_keys() -> None:
     monitor = Monitor(1, 2, 3, 4, name="x")
     assert dict(monitor) == {"left": 1, "top": 2, "width": 3, "height": 4, "name": "x"}
     assert monitor["output"] is None
+    assert (monitor.get("output"), monitor.get("output", "?"), monitor.get("name", "?")) == (None, "?", "x")
     assert len(monitor) == 5
     for key in ("as_region", "__class__", "right"):
         with pytest.raises(KeyError):
