@@ -8,8 +8,11 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import framering
+import framering.mss
+import pytest
 from frames import run
 
 ROOT = Path(__file__).parents[2]
@@ -72,12 +75,15 @@ def test_a_type_checker_accepts_good_uses_and_names_bad_ones(tmp_path: Path) -> 
         assert any(f"program.py:{line}:" in said and f"[{kind}]" in said for said in bad.splitlines()), bad
 
 
-def test_every_public_name_is_documented() -> None:
-    for name in framering.__all__:
-        thing = getattr(framering, name)
-        if not (inspect.isclass(thing) or inspect.isroutine(thing)):
+@pytest.mark.parametrize("module", [framering, framering.mss], ids=["framering", "framering.mss"])
+def test_every_public_name_is_documented(module: ModuleType) -> None:
+    for name in module.__all__:
+        thing = getattr(module, name)
+        if not (inspect.isclass(thing) or inspect.isroutine(thing) or inspect.ismodule(thing)):
             continue
         assert thing.__doc__, name
+        # What dataclass writes for a class that says nothing.
+        assert not thing.__doc__.startswith(f"{name}("), name
         for member, value in vars(thing).items() if inspect.isclass(thing) else ():
             if member.startswith("_") or not (callable(value) or isinstance(value, property)):
                 continue

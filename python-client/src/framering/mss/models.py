@@ -33,6 +33,7 @@ class _Fields(Mapping[str, Any]):
         return getattr(self, key)
 
     def get(self, key: str, default: Any = None, /) -> Any:
+        """The field, or ``default`` where it is None."""
         return getattr(self, key) if key in self else default
 
     def __iter__(self) -> Iterator[str]:
