@@ -122,6 +122,22 @@ def test_jax_reads_in_place(frame: framering.Frame) -> None:
     assert frame.to_jax(copy=True).unsafe_buffer_pointer() != array.unsafe_buffer_pointer()
 
 
+def test_numba_compiles_over_the_pixels_in_place(frame: framering.Frame) -> None:
+    numba = pytest.importorskip("numba")
+
+    @numba.njit  # type: ignore[untyped-decorator, unused-ignore]
+    def total_and_first(pixels: Any) -> Any:
+        total = 0
+        for value in pixels.flat:
+            total += value
+        return total, pixels[:1]
+
+    pixels = frame.numpy()
+    total, first = total_and_first(pixels)
+    assert total == pixels.sum()
+    assert np.shares_memory(first, pixels)
+
+
 def test_a_tensorflow_tensor_of_host_memory_is_a_copy(frame: framering.Frame) -> None:
     pytest.importorskip("tensorflow")
     with pytest.raises(framering.InvalidArgument, match="only as a copy"):
