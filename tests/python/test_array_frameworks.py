@@ -62,14 +62,15 @@ def test_a_conversion_without_a_copy_is_refused(framework: str, frame: framering
 
 
 def test_bfloat16_is_that_of_the_framework(framework: str, frame: framering.Frame) -> None:
-    wide, narrow = (np.asarray(_as_float32(convert(framework, frame, dtype=name))) for name in FLOATS)
+    wide, narrow = (as_float32(convert(framework, frame, dtype=name)) for name in FLOATS)
     assert narrow.shape == wide.shape
     np.testing.assert_allclose(narrow, wide, rtol=2**-8)
     assert (narrow.view(np.uint32) & 0xFFFF == 0).all()
 
 
-def _as_float32(array: Any) -> Any:
-    return array.float() if hasattr(array, "float") else array.astype("float32")
+def as_float32(array: Any) -> np.ndarray[Any, Any]:
+    # torch has no NumPy array of bfloat16; the others bring a dtype along.
+    return np.asarray(array.float() if hasattr(array, "float") else array).astype(np.float32)
 
 
 @pytest.fixture(params=["numpy", "torch"])
