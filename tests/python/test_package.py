@@ -44,12 +44,36 @@ with framering.open("screen", max_fps=30, mode="every", socket="/tmp/socket") as
         view = memoryview(frame)
         also = np.asarray(frame), np.from_dlpack(frame)
         x: int = frame.damage[0].width + stream.missed
+        memory: framering.Memory = frame.memory
+        pixel_format: framering.PixelFormat = frame.format
+        cursor: framering.Cursor | None = frame.cursor
+        shape: framering.CursorShape | None = cursor and cursor.shape
         if frame.format == "BGRX8888" and frame.release():
             break
+mode: framering.Mode = stream.mode
+how: framering.CursorMode = stream.cursor
+stats: framering.StreamStats = stream.stats
+monitors: list[framering.MonitorInfo] = framering.monitors()
+windows: list[framering.WindowInfo] = framering.windows()
+watch: framering.DesktopWatch = framering.watch_desktop()
+
+
+def prepared(
+    frame: framering.Frame,
+    channels: framering.Channels,
+    layout: framering.Layout,
+    resize: framering.Resize,
+    queue: framering.CudaStream,
+) -> None:
+    framering.to_numpy(frame, channels=channels, layout=layout, resize=resize)
+    frame.release(stream=queue)
+
+
 try:
     streams: list[framering.StreamInfo] = framering.connect().list()
 except framering.Error as error:
-    print(error.hint, error.code)
+    code: framering.ErrorCode = error.code
+    print(error.hint, code)
 """
 USES_IT_BADLY = {
     'framering.open(mode="newest")': "arg-type",
