@@ -153,6 +153,12 @@ class PumpTest : public testing::Test {
     EXPECT_TRUE(attachment);
     return *std::move(attachment);
   }
+  // As a client does that waits for a frame of this moment.
+  static void ask(const Attachment& at, uint64_t moment_ns) {
+    at.reader().page()->asked_ns.store(moment_ns);
+    const uint64_t one = 1;
+    ASSERT_EQ(write(at.reader().bell(), &one, sizeof one), 8);
+  }
   // There is a frame for it by then.
   std::unique_ptr<Attachment> attach_to_frame(ReaderOptions options = {}) {
     auto attachment = attach(options);
