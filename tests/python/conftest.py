@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from cuda_driver import Cuda
 from daemons import Daemon, DeviceDaemon, device_frameringd, frameringd, with_sources
 from frames import FAST, STILL, leases_held
+
+HERE = Path(__file__).parent
 
 TEST_SOURCES = (
     FAST,
@@ -19,6 +22,14 @@ TEST_SOURCES = (
     "test:333x77@240",
     "test:1366x771@240",
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Warnings fail the tests of this folder, and so does what is left open (ResourceWarning)."""
+    for item in items:
+        if item.path.parent == HERE:
+            # First, so that a test's own filters come after it.
+            item.add_marker(pytest.mark.filterwarnings("error"), append=False)
 
 
 @pytest.fixture

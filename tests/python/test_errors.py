@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import framering
 import pytest
+from framering import _errors
 from frames import FAST
 
 KINDS = [
@@ -100,6 +102,46 @@ def test_a_value_out_of_range_is_refused_with_the_range(
     with pytest.raises(framering.InvalidArgument) as caught:
         framering.open(FAST, socket=test_socket, **arguments)
     assert says in str(caught.value)
+
+
+def listed(error: Exception) -> tuple[str, ...]:
+    """The words that an error says are right."""
+    right, _, _ = str(error).partition(", not ")
+    return tuple(re.findall(r'"([^"]+)"', right))
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("memory", ("auto", *get_args(framering.Memory))),
+        ("mode", get_args(framering.Mode)),
+        ("cursor", get_args(framering.CursorMode)),
+    ],
+)
+def test_the_words_of_an_option_are_those_of_its_type(
+    test_socket: str, option: str, words: tuple[str, ...]
+) -> None:
+    with pytest.raises(framering.InvalidArgument) as refused:
+        framering.open(FAST, socket=test_socket, **{option: "other"})  # type: ignore[arg-type]
+    assert listed(refused.value) == words
+
+
+@pytest.mark.parametrize(
+    ("argument", "kind"),
+    [("channels", framering.Channels), ("layout", framering.Layout), ("resize", framering.Resize)],
+)
+def test_the_words_of_a_conversion_are_those_of_its_type(test_socket: str, argument: str, kind: Any) -> None:
+    with framering.open(FAST, socket=test_socket) as stream, stream.latest() as frame:
+        with pytest.raises(framering.InvalidArgument) as refused:
+            frame.to_numpy(**{argument: "other"})
+        assert listed(refused.value) == get_args(kind)
+        for word in get_args(kind):
+            assert frame.to_numpy(**{argument: word}).size > 0
+
+
+def test_every_error_has_a_code_of_the_type() -> None:
+    codes = {code for code, _ in _errors._BY_NUMBER.values()} | {"closed"}
+    assert codes == set(get_args(framering.ErrorCode))
 
 
 @pytest.mark.parametrize(

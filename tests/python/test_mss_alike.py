@@ -6,9 +6,7 @@ import os
 import random
 import re
 import subprocess
-import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,57 +16,18 @@ import mss
 import mss.tools
 import numpy as np
 import pytest
-from daemons import frameringd
-from screens import desktop, show_noise, split
-
-WIDTH, HEIGHT = 400, 300
-SIDES: tuple[ModuleType, ModuleType] = (mss, framering.mss)
+from mss_sides import HEIGHT, SIDES, WIDTH, Outcome, facts, noise_screen, outcome
 
 
 @pytest.fixture(scope="module")
 def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A display of noise and two monitors, and a daemon that captures it, both in the environment."""
-    folder = tmp_path_factory.mktemp("noise")
-    with desktop(f"{WIDTH}x{HEIGHT}x24", "#000000") as display:
-        show_noise(display, f"{WIDTH}x{HEIGHT}", folder, 1)
-        split(display, "left 180/80x300/150+0+0 screen", "right 220/80x250/150+180+50 none")
-        with (
-            frameringd("--source", "screen", "--display", display) as daemon,
-            pytest.MonkeyPatch.context() as environment,
-        ):
-            environment.setenv("DISPLAY", display)
-            environment.setenv("FRAMERING_SOCKET", str(daemon.socket))
-            yield display
+    with noise_screen(tmp_path_factory.mktemp("noise")) as display:
+        yield display
 
 
 @pytest.fixture(autouse=True)
 def _the_screen(screen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-@dataclass
-class Outcome:
-    value: Any
-    error: type[BaseException] | None
-    message: str
-    warnings: list[tuple[type[Warning], str]]
-
-
-def outcome(side: ModuleType, call: Callable[[Any], Any]) -> Outcome:
-    """What a call gives or raises on this side, in terms that both have."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            result = Outcome(call(side), None, "", [])
-        except Exception as error:
-            kind: type[BaseException] = type(error)
-            if isinstance(error, side.ScreenShotError):
-                kind = RuntimeError
-            elif kind.__name__ == "ArgumentError":  # how ctypes calls a TypeError
-                kind = TypeError
-            result = Outcome(None, kind, str(error), [])
-    result.warnings = [(warning.category, str(warning.message)) for warning in caught]
-    return result
 
 
 def both(call: Callable[[Any], Any]) -> tuple[Outcome, Outcome]:
@@ -82,21 +41,6 @@ def same(call: Callable[[Any], Any]) -> Any:
     theirs, ours = both(call)
     assert (ours.value, ours.message) == (theirs.value, theirs.message)
     return ours.value
-
-
-def facts(shot: Any) -> tuple[Any, ...]:
-    """All that a screenshot tells."""
-    return (
-        tuple(shot.pos),
-        tuple(shot.size),
-        (shot.left, shot.top, shot.width, shot.height),
-        repr(shot),
-        bytes(shot.bgra),
-        bytes(shot.rgb),
-        np.asarray(shot).tobytes(),
-        np.asarray(shot).shape,
-        np.asarray(shot).flags.writeable,
-    )
 
 
 # --- regions ---

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from urllib.parse import parse_qsl
 
+import framering.mss
 import mss.tools
 from framering.mss._edid import identify
 
@@ -36,6 +37,7 @@ def test_edids_are_read_alike() -> None:
     for _ in range(400):
         edid = random_edid(dice)
         known = mss.tools.parse_edid(edid)
+        assert framering.mss.tools.parse_edid(edid) == known
         name, unique_id = identify(edid)
         assert name == known.get("display_name")
         if not known:

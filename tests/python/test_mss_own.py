@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 from daemons import Daemon, frameringd
-from framering.mss import MSS, Monitor, Region, ScreenShot, ScreenShotCPU, ScreenShotError, Size
+from framering.mss import MSS, Monitor, Pos, Region, ScreenShot, ScreenShotCPU, ScreenShotError, Size
 from frames import leases_held, run, wait_until
 from screens import desktop, paint, show_noise
 
@@ -84,10 +84,19 @@ def test_fields_of_other_kinds_are_no_keys() -> None:
     monitor = Monitor(1, 2, 3, 4, name="x")
     assert dict(monitor) == {"left": 1, "top": 2, "width": 3, "height": 4, "name": "x"}
     assert monitor["output"] is None
+    assert (monitor.get("output"), monitor.get("output", "?"), monitor.get("name", "?")) == (None, "?", "x")
     assert len(monitor) == 5
     for key in ("as_region", "__class__", "right"):
         with pytest.raises(KeyError):
             monitor[key]
+
+
+def test_facts_for_people_and_of_places_are_what_mss_has(sct: MSS) -> None:
+    assert all(isinstance(line, str) and line for line in sct.performance_status)
+    with pytest.raises(AttributeError):
+        sct.performance_status = []  # type: ignore[misc]
+    shot = sct.grab((1, 2, 4, 8))
+    assert (shot.pos, shot.size) == (Pos(left=1, top=2), Size(width=3, height=6))
 
 
 # --- arrays of a screenshot, leased and copied ---

@@ -8,8 +8,11 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import framering
+import framering.mss
+import pytest
 from frames import run
 
 ROOT = Path(__file__).parents[2]
@@ -41,12 +44,36 @@ with framering.open("screen", max_fps=30, mode="every", socket="/tmp/socket") as
         view = memoryview(frame)
         also = np.asarray(frame), np.from_dlpack(frame)
         x: int = frame.damage[0].width + stream.missed
+        memory: framering.Memory = frame.memory
+        pixel_format: framering.PixelFormat = frame.format
+        cursor: framering.Cursor | None = frame.cursor
+        shape: framering.CursorShape | None = cursor and cursor.shape
         if frame.format == "BGRX8888" and frame.release():
             break
+mode: framering.Mode = stream.mode
+how: framering.CursorMode = stream.cursor
+stats: framering.StreamStats = stream.stats
+monitors: list[framering.MonitorInfo] = framering.monitors()
+windows: list[framering.WindowInfo] = framering.windows()
+watch: framering.DesktopWatch = framering.watch_desktop()
+
+
+def prepared(
+    frame: framering.Frame,
+    channels: framering.Channels,
+    layout: framering.Layout,
+    resize: framering.Resize,
+    queue: framering.CudaStream,
+) -> None:
+    framering.to_numpy(frame, channels=channels, layout=layout, resize=resize)
+    frame.release(stream=queue)
+
+
 try:
     streams: list[framering.StreamInfo] = framering.connect().list()
 except framering.Error as error:
-    print(error.hint, error.code)
+    code: framering.ErrorCode = error.code
+    print(error.hint, code)
 """
 USES_IT_BADLY = {
     'framering.open(mode="newest")': "arg-type",
@@ -72,12 +99,15 @@ def test_a_type_checker_accepts_good_uses_and_names_bad_ones(tmp_path: Path) -> 
         assert any(f"program.py:{line}:" in said and f"[{kind}]" in said for said in bad.splitlines()), bad
 
 
-def test_every_public_name_is_documented() -> None:
-    for name in framering.__all__:
-        thing = getattr(framering, name)
-        if not (inspect.isclass(thing) or inspect.isroutine(thing)):
+@pytest.mark.parametrize("module", [framering, framering.mss], ids=["framering", "framering.mss"])
+def test_every_public_name_is_documented(module: ModuleType) -> None:
+    for name in module.__all__:
+        thing = getattr(module, name)
+        if not (inspect.isclass(thing) or inspect.isroutine(thing) or inspect.ismodule(thing)):
             continue
         assert thing.__doc__, name
+        # What dataclass writes for a class that says nothing.
+        assert not thing.__doc__.startswith(f"{name}("), name
         for member, value in vars(thing).items() if inspect.isclass(thing) else ():
             if member.startswith("_") or not (callable(value) or isinstance(value, property)):
                 continue

@@ -108,6 +108,10 @@ def test_quality_is_a_matter_of_size(frame: framering.Frame, tmp_path: Path) -> 
         (lambda frame: frame.to_pil(region=(0, 0, 65, 48)), "region"),
         (lambda frame: frame.to_numpy(copy=False, channels="RGB"), "a conversion is always a copy"),
         (lambda frame: frame.to_torch(copy=False, size=(4, 4)), "a conversion is always a copy"),
+        (lambda frame: frame.to_pil(copy=False), "a PIL image is always a copy"),
+        (lambda frame: frame.to_opencv(copy=False), "what OpenCV reads is always a copy"),
+        (lambda frame: frame.to_opencv("BGRA", out=np.zeros((48, 64, 3), np.uint8)), "(48, 64, 4)"),
+        (lambda frame: frame.to_opencv("BGRA", out=np.zeros((48, 64, 4), np.float32)), "dtype uint8, not"),
     ],
 )
 def test_what_cannot_be_is_a_value_error_that_says_what_can(

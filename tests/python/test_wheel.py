@@ -131,22 +131,46 @@ def test_the_archive_has_all_that_a_build_needs_and_nothing_built(wheel: Path) -
     assert not [name for name in names if name.startswith(("build", "tests", ".git"))]
 
 
-def test_every_python_that_is_here_compiles_the_sources() -> None:
-    """From 3.10 on; what they mean there, ruff's target version checks."""
-    pythons = {Path(sys.executable)} | {
+def pythons() -> list[Path]:
+    """Every interpreter from 3.10 on that is here, the present one first."""
+    found = [
         path
         for root in (Path.home() / ".pyenv/versions", Path("/usr"))
         for path in (*root.glob("3.1[0-9]*/bin/python3"), *root.glob("bin/python3.1[0-9]"))
-    }
+    ]
+    return [Path(sys.executable), *sorted(found)]
+
+
+def test_every_python_that_is_here_compiles_the_sources() -> None:
+    """What they mean there, ruff's target version checks."""
     script = (
         "import sys, pathlib\n"
         "for path in pathlib.Path(sys.argv[1]).rglob('*.py'):\n"
         "    compile(path.read_text(), str(path), 'exec')\n"
     )
-    for python in pythons:
+    for python in pythons():
         subprocess.run(
             [python, "-W", "error", "-c", script, ROOT / "python-client"],
             env={"PATH": os.environ["PATH"]},
             check=True,
             timeout=60,
         )
+
+
+# What needs no framework, and most of what differs between interpreters.
+PORTABLE = ("async", "trio", "errors", "handle", "processes", "stats", "waits")
+
+
+@pytest.mark.skipif("FRAMERING_PYTHONS" not in os.environ, reason="minutes: set FRAMERING_PYTHONS=1")
+@pytest.mark.parametrize("python", pythons()[1:], ids=str)
+@pytest.mark.timeout(1800)
+def test_the_archive_builds_for_every_python_that_is_here_and_works(python: Path, tmp_path: Path) -> None:
+    """By what pip downloads for the build, as on a user's machine."""
+    (archive,) = DIST.glob("framering-*.tar.gz")
+    subprocess.run([python, "-m", "venv", tmp_path / "venv"], check=True, timeout=110)
+    own = tmp_path / "venv/bin/python"
+    packages = [f"{archive}[numpy]", "pytest", "pytest-timeout", "trio"]
+    subprocess.run([own, "-m", "pip", "install", "--quiet", *packages], check=True, timeout=1200)
+    tests = [ROOT / f"tests/python/test_{name}.py" for name in PORTABLE]
+    options = ["-X", "dev", "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    subprocess.run([own, *options, *tests], cwd=ROOT, check=True, timeout=580)

@@ -125,14 +125,15 @@ arguments the pixels as they are; see framering.to_tensorflow().)";
 inline constexpr char kToPil[] =
     R"(A PIL.Image.Image of mode "RGB", "RGBA" (opaque) or "L", of its own memory.
 
-size (height, width), region and resize as framering.to_torch() explains.)";
+size (height, width), region and resize as framering.to_torch() explains. copy=False is an
+InvalidArgument.)";
 inline constexpr char kToOpencv[] =
     R"(What OpenCV reads: (height, width, 3) uint8, BGR, C-contiguous, writable.
 
 channels "BGRA" gives (height, width, 4), opaque; "GRAY" (height, width). A copy of its own, or in
-out. The rest is as framering.to_torch() explains. OpenCV itself is not needed. Of a frame on a CUDA
-device it is a cv2.cuda.GpuMat there, continuous and written on the default stream, if cv2 is built
-with CUDA and out is no array in host memory.)";
+out, so that copy=False is an InvalidArgument. The rest is as framering.to_torch() explains. OpenCV
+itself is not needed. Of a frame on a CUDA device it is a cv2.cuda.GpuMat there, continuous and written
+on the default stream, if cv2 is built with CUDA and out is no array in host memory.)";
 inline constexpr char kSave[] = R"(Save as a picture: .png, or .jpg, .jpeg and .webp, which need Pillow.
 
 quality, 1 to 100, is of those. ValueError for another ending. The rest is as framering.to_torch()
@@ -193,7 +194,7 @@ effect, and Frame.confirmed_ns proves it. A frame that was captured after the mo
 an unchanged source is not captured again but asked, through the daemon, whether it has changed. A
 change that is held back by a rate cap is captured as soon as the daemon's own max_fps allows. Waits,
 timeout seconds at most, for a moment in the future too; with 0 it takes what is known already and
-asks nobody. Raises as next() does.)";
+asks nobody. spin_us is as in next(), from the call. Raises as next() does.)";
 inline constexpr char kWaitLive[] =
     R"(Wait until the stream is not stale: True, or False if it still is after ``timeout`` seconds.
 

@@ -255,11 +255,12 @@ void bind_pictures(nb::class_<PyFrame>& frame) {
   constexpr const char* kPictures = "framering._pictures";
   bind_python_method(frame, kPictures, "to_pil",
                      "def to_pil(self, mode: typing.Literal['RGB', 'RGBA', 'L'] = 'RGB', "
-                     "*, " FRAMERING_PICTURE ") -> typing.Any",
+                     "*, " FRAMERING_PICTURE ", copy: bool | None = None) -> typing.Any",
                      docs::kToPil);
   bind_python_method(frame, kPictures, "to_opencv",
                      "def to_opencv(self, channels: typing.Literal['BGR', 'BGRA', 'GRAY'] = 'BGR', "
-                     "*, " FRAMERING_PICTURE ", out: typing.Any = None) -> typing.Any",
+                     "*, " FRAMERING_PICTURE
+                     ", out: typing.Any = None, copy: bool | None = None) -> typing.Any",
                      docs::kToOpencv);
   bind_python_method(frame, kPictures, "save",
                      "def save(self, path: str | os.PathLike[str], *, quality: int = 90, " FRAMERING_PICTURE

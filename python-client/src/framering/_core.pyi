@@ -264,21 +264,22 @@ class Frame:
         arguments the pixels as they are; see framering.to_tensorflow().
         """
 
-    def to_pil(self, mode: Literal['RGB', 'RGBA', 'L'] = 'RGB', *, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None) -> Any:
+    def to_pil(self, mode: Literal['RGB', 'RGBA', 'L'] = 'RGB', *, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None, copy: bool | None = None) -> Any:
         """
         A PIL.Image.Image of mode "RGB", "RGBA" (opaque) or "L", of its own memory.
 
-        size (height, width), region and resize as framering.to_torch() explains.
+        size (height, width), region and resize as framering.to_torch() explains. copy=False is an
+        InvalidArgument.
         """
 
-    def to_opencv(self, channels: Literal['BGR', 'BGRA', 'GRAY'] = 'BGR', *, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None, out: Any = None) -> Any:
+    def to_opencv(self, channels: Literal['BGR', 'BGRA', 'GRAY'] = 'BGR', *, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None, out: Any = None, copy: bool | None = None) -> Any:
         """
         What OpenCV reads: (height, width, 3) uint8, BGR, C-contiguous, writable.
 
         channels "BGRA" gives (height, width, 4), opaque; "GRAY" (height, width). A copy of its own, or in
-        out. The rest is as framering.to_torch() explains. OpenCV itself is not needed. Of a frame on a CUDA
-        device it is a cv2.cuda.GpuMat there, continuous and written on the default stream, if cv2 is built
-        with CUDA and out is no array in host memory.
+        out, so that copy=False is an InvalidArgument. The rest is as framering.to_torch() explains. OpenCV
+        itself is not needed. Of a frame on a CUDA device it is a cv2.cuda.GpuMat there, continuous and written
+        on the default stream, if cv2 is built with CUDA and out is no array in host memory.
         """
 
     def save(self, path: str | os.PathLike[str], *, quality: int = 90, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None, resize: framering._types.Resize | None = None) -> None:
@@ -315,7 +316,7 @@ class Stream:
         Waits, timeout seconds at most, only while the stream has none. Raises as next() does.
         """
 
-    def wait_until(self, capture_ns: int | None = None, timeout: float | None = 5.0) -> Frame:
+    def wait_until(self, capture_ns: int | None = None, timeout: float | None = 5.0, *, spin_us: int = 0) -> Frame:
         """
         The newest frame, once it shows the source as it was at capture_ns or later.
 
@@ -324,7 +325,7 @@ class Stream:
         an unchanged source is not captured again but asked, through the daemon, whether it has changed. A
         change that is held back by a rate cap is captured as soon as the daemon's own max_fps allows. Waits,
         timeout seconds at most, for a moment in the future too; with 0 it takes what is known already and
-        asks nobody. Raises as next() does.
+        asks nobody. spin_us is as in next(), from the call. Raises as next() does.
         """
 
     def __iter__(self) -> Stream: ...

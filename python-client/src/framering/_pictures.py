@@ -32,9 +32,11 @@ def to_pil(
     size: tuple[int, int] | None = None,
     region: Region4 | None = None,
     resize: Resize | None = None,
+    copy: bool | None = None,
 ) -> Image.Image:
     """Frame.to_pil()."""
     _one_of("mode", mode, _MODES)
+    _tensors.allow_copy(copy, "a PIL image is always a copy")
     from PIL import Image
 
     channels: Channels = "GRAY" if mode == "L" else "RGB"
@@ -51,9 +53,11 @@ def to_opencv(
     region: Region4 | None = None,
     resize: Resize | None = None,
     out: Any = None,
+    copy: bool | None = None,
 ) -> Any:
     """Frame.to_opencv()."""
     _one_of("channels", channels, _OPENCV)
+    _tensors.allow_copy(copy, "what OpenCV reads is always a copy")
     if frame.device is not None and (out is None or not hasattr(out, "__array_interface__")):
         cv2 = _opencv_with_cuda()
         if cv2 is not None:
@@ -67,8 +71,13 @@ def to_opencv(
         gray = _tensors.to_numpy(frame, channels="GRAY", out=None if out is None else out[..., None], **what)
         return gray[..., 0]
     bgr = _tensors.to_numpy(frame, channels="BGR", **what)
+    shape = (*bgr.shape[:2], 4)
     if out is None:
-        out = np.empty((*bgr.shape[:2], 4), np.uint8)
+        out = np.empty(shape, np.uint8)
+    elif out.shape != shape or out.dtype != np.uint8:
+        raise InvalidArgument(
+            f"out must be of shape {shape} and dtype uint8, not {out.shape} and {out.dtype}"
+        )
     out[..., :3] = bgr
     out[..., 3] = 255
     return out

@@ -52,7 +52,7 @@ class _Conversion:
         asked = (channels, layout, dtype, size, region, resize, scale, mean, std, out)
         if self.single and all(argument is None for argument in asked):
             return
-        _allow_copy(copy, "a conversion is always a copy")
+        allow_copy(copy, "a conversion is always a copy")
         if not all((f.shape, f.format) == (first.shape, first.format) for f in self.frames[1:]):
             raise InvalidArgument("the frames of a batch must have one size and format")
         self.dtype = _dtype_name(dtype if dtype is not None else getattr(out, "dtype", None))
@@ -84,12 +84,13 @@ class _Conversion:
         """The array without the axis of frames, where a single frame was asked for."""
         return array[0] if self.single else array
 
-    def check_out(self, out: Any, contiguous: bool, where: object, wanted: object) -> None:
+    def check_out(self, out: Any, usable: bool, where: object, wanted: object) -> None:
         shape = tuple(out.shape)
-        if shape != self.shape or _dtype_name(out.dtype) != self.dtype or not contiguous or where != wanted:
+        if shape != self.shape or _dtype_name(out.dtype) != self.dtype or not usable or where != wanted:
             raise InvalidArgument(
-                f"out must be contiguous, of shape {self.shape} and dtype {self.dtype} on {wanted}, "
-                f"not of shape {shape} and dtype {_dtype_name(out.dtype)} on {where}"
+                f"out must be writable and contiguous, of shape {self.shape} and dtype {self.dtype} on "
+                f"{wanted}, not {'' if usable else 'read-only or of another order, '}"
+                f"of shape {shape} and dtype {_dtype_name(out.dtype)} on {where}"
             )
 
 
@@ -100,7 +101,8 @@ def _plan(width: int, height: int, count: int, *spec: Any) -> tuple[_core.Tensor
     return made, made.shape(width, height, count)
 
 
-def _allow_copy(copy: bool | None, why: str) -> None:
+def allow_copy(copy: bool | None, why: str) -> None:
+    """Raises InvalidArgument for copy=False, where there is no other way."""
     if copy is False:
         raise InvalidArgument(f"{why}: leave copy=False out, or take the pixels as they are where they are")
 
@@ -158,7 +160,7 @@ def to_numpy(
         first = conversion.first
         if first.device is None:
             return first.numpy().copy() if copy else first.numpy()
-        _allow_copy(copy, "a frame of a CUDA device is in host memory only as a copy")
+        allow_copy(copy, "a frame of a CUDA device is in host memory only as a copy")
         return _copied(first)
     if conversion.dtype == "bfloat16":
         raise InvalidArgument("NumPy has no bfloat16: dtype must be one of uint8, float16, float32")
@@ -294,7 +296,7 @@ def to_cupy(
     if conversion.spec is not None and conversion.dtype == "bfloat16":
         raise InvalidArgument("CuPy has no bfloat16: dtype must be one of uint8, float16, float32")
     if first.device is None:
-        _allow_copy(copy, "a frame in host memory is on a CUDA device only as a copy")
+        allow_copy(copy, "a frame in host memory is on a CUDA device only as a copy")
         if conversion.spec is None:
             return cupy.asarray(first.numpy())
         host = np.empty(conversion.shape, conversion.dtype)
@@ -373,7 +375,7 @@ def to_tensorflow(
     )
     first = conversion.first
     if first.device is None:
-        _allow_copy(copy, "a frame in host memory becomes a TensorFlow tensor only as a copy")
+        allow_copy(copy, "a frame in host memory becomes a TensorFlow tensor only as a copy")
     if conversion.spec is not None:
         return conversion.one(tf.experimental.dlpack.from_dlpack(conversion.fresh().__dlpack__()))
     if first.device is None:

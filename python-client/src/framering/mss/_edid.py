@@ -5,32 +5,47 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 _HEADER = b"\x00\xff\xff\xff\xff\xff\xff\x00"
-_DESCRIPTORS = (54, 72, 90, 108)
+_DESCRIPTORS = (72, 90, 108)  # the one before them is a timing
 _SERIAL, _NAME = 0xFF, 0xFC
+
+
+def parse(edid: bytes) -> dict[str, str | int]:
+    """tools.parse_edid()."""
+    block = edid[:128]
+    if len(block) < 128 or sum(block) % 256 != 0 or not block.startswith(_HEADER):
+        return {}
+    letters = int.from_bytes(block[8:10], "big")
+    vendor = "".join(chr(64 + (letters >> shift) % 32) for shift in (10, 5, 0))
+    facts: dict[str, str | int] = {"id_legacy": f"{vendor}{int.from_bytes(block[10:12], 'little'):04X}"}
+    serial = int.from_bytes(block[12:16], "little")
+    if serial:
+        facts["serial_number"] = serial
+    week, year = block[16], 1990 + block[17]
+    if week == 255:
+        facts["model_year"] = year
+    else:
+        facts |= {"manufacture_week": week} if week else {}
+        facts["manufacture_year"] = year
+    for at in _DESCRIPTORS:
+        descriptor = block[at : at + 18]
+        if descriptor[:3] == b"\0\0\0" and descriptor[4] == 0 and descriptor[3] in (_SERIAL, _NAME):
+            text = descriptor[5:].partition(b"\n")[0].rstrip(b" ").decode("ascii", "replace")
+            facts["serial_number" if descriptor[3] == _SERIAL else "display_name"] = text
+    return facts
 
 
 def identify(edid: bytes) -> tuple[str | None, str | None]:
     """The model's name, and an identifier of the device as a URL query; None for what it does not tell."""
-    block = edid[:128]
-    if len(block) < 128 or sum(block) % 256 != 0 or not block.startswith(_HEADER):
+    facts = parse(edid)
+    if not facts:
         return None, None
-    texts = dict(filter(None, (_text(block[at : at + 18]) for at in _DESCRIPTORS)))
-    letters = int.from_bytes(block[8:10], "big")
-    vendor = "".join(chr(64 + (letters >> shift) % 32) for shift in (10, 5, 0))
-    facts = {"model": f"{vendor}{int.from_bytes(block[10:12], 'little'):04X}"}
-    serial = int.from_bytes(block[12:16], "little")
-    if _SERIAL in texts or serial:
-        facts["serial"] = texts.get(_SERIAL, str(serial))
-    week, year = block[16], 1990 + block[17]
-    if week == 255:
-        facts["model_year"] = f"{year:04d}"
+    query = {"model": facts["id_legacy"]}
+    if "serial_number" in facts:
+        query["serial"] = facts["serial_number"]
+    if "model_year" in facts:
+        query["model_year"] = f"{facts['model_year']:04d}"
     else:
-        facts["mfr_date"] = f"{year:04d}W{week:02d}" if week else f"{year:04d}"
-    return texts.get(_NAME), urlencode(facts)
-
-
-def _text(descriptor: bytes) -> tuple[int, str] | None:
-    """The kind and the text of a display descriptor; None if it is a timing, or no text."""
-    if descriptor[:3] != b"\0\0\0" or descriptor[4] != 0 or descriptor[3] not in (_SERIAL, _NAME):
-        return None
-    return descriptor[3], descriptor[5:].partition(b"\n")[0].rstrip(b" ").decode("ascii", "replace")
+        week = f"W{facts['manufacture_week']:02d}" if "manufacture_week" in facts else ""
+        query["mfr_date"] = f"{facts['manufacture_year']:04d}{week}"
+    name = facts.get("display_name")
+    return None if name is None else str(name), urlencode(query)

@@ -152,9 +152,9 @@ class MSS:
         width, height = region["width"], region["height"]
         if width <= 0 or height <= 0:
             raise ScreenShotError(f"Region has zero or negative size: {region!r}")
-        area = Region(*map(operator.index, (region["left"], region["top"], width, height)))
         with self._lock:
             capture = self._open("Cannot take screenshot while the connection is closed")
+            area = Region(*map(operator.index, (region["left"], region["top"], width, height)))
             pixels = capture.grab((area.left, area.top, area.width, area.height), fresh)
             kind = self.cls_image
             if kind in (ScreenShot, ScreenShotCPU, ScreenShotCUDA):
@@ -237,5 +237,4 @@ def _only(monitors: Monitors, wanted: str | int) -> Monitors:
 
 def _file_name(output: str, number: int, monitor: Monitor) -> str:
     fields = {name: getattr(monitor, name) for name in Monitor.__dataclass_fields__}
-    date = datetime.now(timezone.utc) if "{date" in output else None
-    return output.format(mon=number, date=date, **fields)
+    return output.format(mon=number, date=datetime.now(timezone.utc), **fields)

@@ -32,6 +32,10 @@ class _Fields(Mapping[str, Any]):
             raise KeyError(key)
         return getattr(self, key)
 
+    def get(self, key: str, default: Any = None, /) -> Any:
+        """The field, or ``default`` where it is None."""
+        return getattr(self, key) if key in self else default
+
     def __iter__(self) -> Iterator[str]:
         return (name for name in self.__dataclass_fields__ if getattr(self, name) is not None)
 

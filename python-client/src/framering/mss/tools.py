@@ -1,4 +1,4 @@
-"""PNG files, as MSS writes them."""
+"""PNG files as MSS writes them, and EDIDs as it reads them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from framering import _png
+from framering.mss import _edid
 
 if TYPE_CHECKING:
     from framering._types import Buffer
@@ -26,3 +27,10 @@ def to_png(
         file.flush()
         os.fsync(file.fileno())
     return None
+
+
+def parse_edid(edid_data: bytes) -> dict[str, str | int]:
+    """What a monitor's EDID says: some of id_legacy, serial_number, manufacture_week, manufacture_year,
+    model_year and display_name; nothing of one that is damaged.
+    """
+    return _edid.parse(edid_data)
