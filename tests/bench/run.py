@@ -199,19 +199,19 @@ def hostile(bench: Bench) -> list[Row]:
     """What an honest client pays for a hostile one of another user beside it."""
     alone = ages(bench, 1)
     attacked = {kind: ages(bench, 1, attack=kind) for kind in ATTACKS}
-    rows = []
-    for q in ("p50", "p99"):
-        ratios = [ages["age_us"][q] / alone["age_us"][q] for ages in attacked.values()]
-        rows.append(
-            Row(
-                f"age at an honest client beside a hostile one, over alone, {q}: {', '.join(ATTACKS)}",
-                ", ".join(f"{ratio:.2f}" for ratio in ratios),
-                "<= 2",
-                max(ratios) <= 2,
-                {"alone": alone} | attacked if q == "p50" else {},
-            )
+    ratios = {
+        q: [ages["age_us"][q] / alone["age_us"][q] for ages in attacked.values()] for q in ("p50", "p99")
+    }
+    figure = "; ".join(f"{q} {', '.join(f'{ratio:.2f}' for ratio in of_all)}" for q, of_all in ratios.items())
+    return [
+        Row(
+            f"age at an honest client beside a hostile one, over alone: {', '.join(ATTACKS)}",
+            figure,
+            "<= 2",
+            max(max(of_all) for of_all in ratios.values()) <= 2,
+            {"alone": alone} | attacked,
         )
-    return rows
+    ]
 
 
 def killed(bench: Bench) -> list[Row]:
