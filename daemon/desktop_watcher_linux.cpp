@@ -130,8 +130,8 @@ void DesktopWatcher::run() {
     const uint64_t until_ns = wanted.watching ? (desktop_ ? kNever : next_question_ns_)
                               : desktop_      ? used_ns + kKeepOpenNs
                                               : kNever;
-    const int event_fd = wanted.watching && desktop_ ? desktop_->event_fd() : -1;
-    wait_for_fds(wake_fd_.get(), event_fd, true, until_ns);
+    const int event_fd = wanted.watching && desktop_ ? desktop_->event_fd() : kNoFd;
+    wait_for_fds({wake_fd_.get(), event_fd}, until_ns);
     uint64_t count;
     [[maybe_unused]] const ssize_t got = read(wake_fd_.get(), &count, sizeof count);
     if (!stopping_ && wish().watching) work(answered);
@@ -197,7 +197,7 @@ void DesktopWatcher::tell(uint64_t up_to, const Found& found, bool changed) {
 void DesktopWatcher::pause_until(uint64_t until_ns) const {
   while (!stopping_ && now_ns() < until_ns) {
     uint64_t count;
-    wait_for_fds(wake_fd_.get(), -1, false, until_ns);
+    wait_for_fds({wake_fd_.get()}, until_ns);
     [[maybe_unused]] const ssize_t got = read(wake_fd_.get(), &count, sizeof count);
   }
 }

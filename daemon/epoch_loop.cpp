@@ -49,8 +49,9 @@ Ending EpochLoop::run() {
     const uint64_t due_ns = dirty_ ? pacer_.due_ns() : std::max(safety_ns(), pacer_.due_ns());
     const uint64_t now = now_ns();
     if (due_ns > now) {
-      wait_for_fds(stream_.wake_fd(), source_.event_fd(), /*want_input=*/true,
-                   std::min(due_ns, next_look_ns()));
+      // A bell that cannot be answered yet is not listened to.
+      const int bells = rung_ ? kNoFd : epoch_.bells.fd();
+      wait_for_fds({stream_.wake_fd(), source_.event_fd(), bells}, std::min(due_ns, next_look_ns()));
       continue;
     }
     if (auto ending = capture(now)) return *std::move(ending);
@@ -62,7 +63,11 @@ void EpochLoop::pause(bool want_events) {
   dirty_ = must_publish_ = true;
   waited_for_ = follows_cursor_ = false;
   ring_.set_cursor(std::nullopt);
-  wait_for_fds(stream_.wake_fd(), source_.event_fd(), want_events, kNever);
+  if (want_events) {
+    wait_for_fds({stream_.wake_fd(), source_.event_fd()}, kNever);
+  } else {
+    wait_for_fds({stream_.wake_fd()}, kNever, source_.event_fd());
+  }
   dirty_since_ns_ = now_ns();
 }
 
@@ -133,14 +138,19 @@ std::optional<Ending> EpochLoop::follow_cursor(uint64_t now) {
 }
 
 bool EpochLoop::confirmation_is_wanted(uint64_t now) {
-  const bool asked = now >= next_confirmation_ns_ && epoch_.confirmation_wanted.exchange(false);
-  const auto readers = epoch_.readers.snapshot();
-  const bool waited_for = asked && std::any_of(readers->begin(), readers->end(), [&](const auto& entry) {
-                            return entry.reader->asked_ns.load() > ring_.confirmed_ns();
-                          });
+  rung_ |= epoch_.bells.take();
+  const bool may_answer = now >= next_confirmation_ns_ && std::exchange(rung_, false);
+  const bool waited_for = may_answer && somebody_asks(now);
   if (!waited_for && (dirty_ || now < keepalive_ns())) return false;
   next_confirmation_ns_ = now + kConfirmationIntervalNs;
   return true;
+}
+
+bool EpochLoop::somebody_asks(uint64_t now) {
+  const auto readers = epoch_.readers.snapshot();
+  bool asks = false;
+  for (const ReaderEntry& entry : *readers) asks |= entry.reader->has_wish(ring_.confirmed_ns(), now);
+  return asks;
 }
 
 void EpochLoop::confirm(uint64_t until_ns) {
@@ -159,7 +169,7 @@ uint64_t EpochLoop::keepalive_ns() const {
 
 uint64_t EpochLoop::next_look_ns() const {
   uint64_t next = follows_cursor_ ? next_cursor_ns_ : kNever;
-  if (epoch_.confirmation_wanted.load()) next = std::min(next, next_confirmation_ns_);
+  if (rung_) next = std::min(next, next_confirmation_ns_);
   // What is to be captured anyway says enough.
   if (!dirty_) next = std::min(next, keepalive_ns());
   return next;
@@ -173,7 +183,7 @@ std::optional<Ending> EpochLoop::capture(uint64_t now) {
       ring_.count_drop(*readers);
       stream_.dropped.fetch_add(1);
     }
-    wait_for_fds(stream_.wake_fd(), -1, false, now + kSlotRetryNs);
+    wait_for_fds({stream_.wake_fd()}, now + kSlotRetryNs);
     return std::nullopt;
   }
   const bool full = safety_ns() <= now;

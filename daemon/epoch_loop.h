@@ -48,6 +48,7 @@ class EpochLoop {
   void tell_desktop_state();
   void set_dirty();
   bool confirmation_is_wanted(uint64_t now);
+  bool somebody_asks(uint64_t now);
   void confirm(uint64_t until_ns);
   uint64_t safety_ns() const;
   uint64_t keepalive_ns() const;
@@ -70,6 +71,7 @@ class EpochLoop {
   bool stale_ = false;       // as the control page says
   uint32_t desktop_state_;   // as the control page says
   bool waited_for_ = false;  // somebody wants the frame that is due
+  bool rung_ = false;          // a reader's bell, since it was last asked what the readers want
   uint64_t next_confirmation_ns_ = 0;
   bool follows_cursor_ = false;
   uint64_t next_cursor_ns_ = 0;

@@ -21,7 +21,7 @@ constexpr unsigned kWatchingCores = 4;
 
 // Whether what this reader asked for was confirmed between these moments.
 bool is_answer(const Reader& reader, uint64_t after_ns, uint64_t until_ns) {
-  const uint64_t asked_ns = reader.asked_ns.load();
+  const uint64_t asked_ns = reader.asked_ns();
   return asked_ns > after_ns && asked_ns <= until_ns;
 }
 

@@ -121,6 +121,9 @@ Status Pump::make_epoch(const Geometry& geometry) try {
   const StreamOptions& options = stream_.options();
   if (auto checked = check_geometry(geometry); !checked) return checked;
   auto epoch = std::make_shared<Epoch>();
+  auto bells = ReaderBells::create();
+  if (!bells) return bells.error();
+  epoch->bells = *std::move(bells);
   if (options.account) {
     auto charge = options.account->charge(geometry.frame_bytes() * options.slot_count);
     if (!charge) return charge.error();
@@ -209,7 +212,7 @@ bool Pump::reconnect() {
     const uint64_t retry_ns = now_ns() + backoff_ns;
     while (!stopping_ && !stream_.take_retry() && now_ns() < retry_ns) {
       stream_.drain_wake_fd();
-      wait_for_fds(stream_.wake_fd(), -1, false, retry_ns);
+      wait_for_fds({stream_.wake_fd()}, retry_ns);
     }
     if (stopping_) return false;
     const Status opened = open_source();

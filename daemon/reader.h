@@ -38,6 +38,8 @@ class Reader {
   // Descriptors for the client.
   proto::Result<proto::UniqueFd> export_lease() const;
   proto::Result<proto::UniqueFd> export_wake_pipe() const { return wake_pipe_.export_reader(); }
+  proto::Result<proto::UniqueFd> export_bell() const;
+  int bell() const { return bell_.get(); }  // for ReaderBells
 
   // Any thread. True if the client sleeps for a frame, or is about to: it is then the caller's to wake().
   bool claim_sleeper();
@@ -50,6 +52,12 @@ class Reader {
   // Any thread. Whether the client sleeps, or polls its pipe.
   bool waits() const;
 
+  // Any thread. The latest moment that the client wants confirmed, it says.
+  uint64_t asked_ns() const { return page()->asked_ns.load(std::memory_order_seq_cst); }
+  // Pump thread. Whether that has come, by `now_ns`, and is later than what is confirmed; counts each wish
+  // once.
+  bool has_wish(uint64_t confirmed_ns, uint64_t now_ns);
+
   // What the client claims to hold now; any thread.
   uint32_t leases_claimed() const;
 
@@ -57,7 +65,6 @@ class Reader {
   std::atomic<uint64_t> drops_caused{0};
   std::atomic<uint64_t> leases_broken{0};
   std::atomic<uint64_t> confirmations_asked{0};
-  std::atomic<uint64_t> asked_ns{0};  // the latest moment that it wants confirmed
 
   // Pump thread. When this reader was first seen to hold the frame that a slot holds: the lease guarantee
   // counts from there, and taking the same frame again does not renew it.
@@ -73,6 +80,8 @@ class Reader {
   ReaderOptions options_;
   SharedPage page_;
   WakePipe wake_pipe_;  // if the client wants one
+  proto::UniqueFd bell_;
+  uint64_t counted_ns_ = 0;  // pump thread; the last wish that was counted
 };
 
 // A reader as the ring scans it: with many clients each further pointer to follow is a cache miss.

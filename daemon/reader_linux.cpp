@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,6 +16,16 @@ namespace framering::daemon {
 using proto::errno_error;
 using proto::ErrorCode;
 
+namespace {
+
+proto::Result<proto::UniqueFd> duplicate(int fd) {
+  proto::UniqueFd copy(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!copy) return errno_error(ErrorCode::kOutOfMemory, "cannot duplicate a descriptor", errno);
+  return copy;
+}
+
+}  // namespace
+
 proto::Result<std::shared_ptr<Reader>> Reader::create(const ReaderOptions& options) {
   std::shared_ptr<Reader> reader(new Reader);
   reader->options_ = options;
@@ -26,6 +37,8 @@ proto::Result<std::shared_ptr<Reader>> Reader::create(const ReaderOptions& optio
   lease->magic = proto::kLeaseMagic;
   lease->layout_version = proto::kLayoutVersion;
   lease->lease_count = static_cast<uint16_t>(options.max_leases);
+  reader->bell_ = proto::UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!reader->bell_) return errno_error(ErrorCode::kOutOfMemory, "cannot create an eventfd", errno);
   if (options.wake_pipe) {
     auto pipe = WakePipe::create();
     if (!pipe) return pipe.error();
@@ -35,9 +48,11 @@ proto::Result<std::shared_ptr<Reader>> Reader::create(const ReaderOptions& optio
 }
 
 proto::Result<proto::UniqueFd> Reader::export_lease() const {
-  proto::UniqueFd copy(fcntl(page_.fd(), F_DUPFD_CLOEXEC, 0));
-  if (!copy) return errno_error(ErrorCode::kOutOfMemory, "cannot duplicate a descriptor", errno);
-  return copy;
+  return duplicate(page_.fd());
+}
+
+proto::Result<proto::UniqueFd> Reader::export_bell() const {
+  return duplicate(bell_.get());
 }
 
 bool Reader::claim_sleeper() {
@@ -63,6 +78,13 @@ bool Reader::waits() const {
   const proto::LeasePage& lease = *page();
   return lease.waiting.load(std::memory_order_seq_cst) != 0 ||
          (wake_pipe_ && lease.armed.load(std::memory_order_seq_cst) != 0);
+}
+
+bool Reader::has_wish(uint64_t confirmed_ns, uint64_t now_ns) {
+  const uint64_t asked = asked_ns();
+  if (asked <= confirmed_ns || asked > now_ns || !subscribed.load()) return false;
+  if (std::exchange(counted_ns_, asked) != asked) confirmations_asked.fetch_add(1, std::memory_order_relaxed);
+  return true;
 }
 
 uint32_t Reader::leases_claimed() const {

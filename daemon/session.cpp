@@ -117,9 +117,6 @@ std::optional<Session::Answer> Session::answer(uint32_t request_id, Body& reques
     return find_and_open(request_id, *to_open);
   }
   if (const auto* to_close = std::get_if<proto::CloseRequest>(&request)) return Answer{close(*to_close)};
-  if (const auto* to_confirm = std::get_if<proto::ConfirmRequest>(&request)) {
-    return Answer{confirm(*to_confirm)};
-  }
   if (std::holds_alternative<proto::MetricsRequest>(request)) return metrics();
   if (const auto* to_explain = std::get_if<proto::PolicyRequest>(&request)) {
     return Answer{host_.explain(*this, *to_explain)};
@@ -227,6 +224,7 @@ Session::Answer Session::open(Stream& stream, const proto::OpenRequest& request)
   added.push_back(add_fd(FdRole::kControl, epoch.ring->export_control()));
   if (pixels->fd) added.push_back(add_fd(FdRole::kPixels, std::move(pixels->fd)));
   added.push_back(add_fd(FdRole::kLease, reader.export_lease()));
+  added.push_back(add_fd(FdRole::kBell, reader.export_bell()));
   if (request.wake_pipe) added.push_back(add_fd(FdRole::kWakePipe, reader.export_wake_pipe()));
   for (const proto::Status& status : added) {
     if (!status) return refused(status.error());
@@ -271,16 +269,6 @@ Session::Answer Session::metrics() const {
   Answer answer{proto::MetricsReply{text.size()}};
   answer.fds.push_back(*std::move(fd));
   return answer;
-}
-
-Body Session::confirm(const proto::ConfirmRequest& request) {
-  const auto opened = opened_.find(request.stream_id);
-  if (opened == opened_.end()) return not_open(request.stream_id);
-  if (request.at_ns > now_ns()) {
-    return Error{ErrorCode::kInvalidArgument, "at_ns is in the future", "ask when that moment has come"};
-  }
-  opened->second.attachment->ask_confirmation(request.at_ns);
-  return proto::ConfirmReply{};
 }
 
 proto::Status Session::send(uint32_t request_id, const Body& body, const std::vector<UniqueFd>& fds) {

@@ -119,7 +119,6 @@ class Session : public std::enable_shared_from_this<Session> {
   Answer metrics() const;
   // What the ring counts this client's leases under.
   uint32_t client_key();
-  proto::Body confirm(const proto::ConfirmRequest& request);
   // Fails where the client has not read the message before.
   proto::Status send(uint32_t request_id, const proto::Body& body,
                      const std::vector<proto::UniqueFd>& fds = {});

@@ -15,6 +15,7 @@
 #include "daemon/metrics.h"
 #include "daemon/publisher.h"
 #include "daemon/reader.h"
+#include "daemon/reader_bells.h"
 #include "daemon/ring.h"
 #include "proto/message.h"
 #include "proto/result.h"
@@ -39,8 +40,8 @@ struct Epoch {
   std::unique_ptr<Pool> pool;
   std::unique_ptr<Ring> ring;
   ReaderTable readers;
+  ReaderBells bells;  // of the readers: one looks again what is asked for
   Publisher publisher{readers};
-  std::atomic<bool> confirmation_wanted{false};  // by a reader, since the pump last looked
 };
 
 class Stream;
@@ -56,10 +57,6 @@ class Attachment {
   Stream& stream() const { return *stream_; }
   const Epoch& epoch() const { return *epoch_; }
   const Reader& reader() const { return *reader_; }
-
-  // Io thread. The client waits for a frame that shows the source at this moment, which is now at the latest.
-  // Any number of such wishes wake the pump once until it looks.
-  void ask_confirmation(uint64_t at_ns);
 
   // The client cannot ask for frames any more: its leases hold until it is dead, but nothing is captured for
   // it.

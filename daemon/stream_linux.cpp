@@ -22,15 +22,9 @@ Attachment::~Attachment() {
   stream_->metrics.drops_caused_before.fetch_add(reader_->drops_caused.load());
   stream_->metrics.leases_broken_before.fetch_add(reader_->leases_broken.load());
   unsubscribe();
+  epoch_->bells.forget(reader_->bell());
   epoch_->readers.remove(reader_.get());
   stream_->wake_pump();
-}
-
-void Attachment::ask_confirmation(uint64_t at_ns) {
-  reader_->confirmations_asked.fetch_add(1, std::memory_order_relaxed);
-  if (at_ns <= reader_->asked_ns.load()) return;
-  reader_->asked_ns.store(at_ns);
-  if (!epoch_->confirmation_wanted.exchange(true)) stream_->wake_pump();
 }
 
 void Attachment::unsubscribe() {
@@ -58,6 +52,7 @@ proto::Result<std::unique_ptr<Attachment>> Stream::attach(const ReaderOptions& o
                    "source " + options_.source + " cannot be opened now: " + unavailable_,
                    "it comes back by itself; try again"};
     }
+    if (auto watched = epoch_->bells.watch((*reader)->bell()); !watched) return watched.error();
     epoch_->readers.add(*reader);
     attached = epoch_;
   }

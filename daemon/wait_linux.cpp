@@ -2,13 +2,18 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#include <array>
+
 #include "daemon/frame.h"
 #include "daemon/wait.h"
 
 namespace framering::daemon {
 
-void wait_for_fds(int wake_fd, int source_fd, bool want_input, uint64_t deadline_ns) {
-  pollfd fds[] = {{wake_fd, POLLIN, 0}, {source_fd, static_cast<short>(want_input ? POLLIN : 0), 0}};
+void wait_for_fds(std::initializer_list<int> readable, uint64_t deadline_ns, int hung_up) {
+  std::array<pollfd, kMostFds + 1> fds{};
+  size_t count = 0;
+  for (const int fd : readable) fds.at(count++) = {fd, POLLIN, 0};
+  fds.at(count++) = {hung_up, 0, 0};
   timespec timeout{};
   if (deadline_ns != kNever) {
     const uint64_t now = now_ns();
@@ -16,7 +21,7 @@ void wait_for_fds(int wake_fd, int source_fd, bool want_input, uint64_t deadline
     timeout.tv_sec = static_cast<time_t>(left / 1'000'000'000);
     timeout.tv_nsec = static_cast<long>(left % 1'000'000'000);
   }
-  ppoll(fds, 2, deadline_ns == kNever ? nullptr : &timeout, nullptr);
+  ppoll(fds.data(), count, deadline_ns == kNever ? nullptr : &timeout, nullptr);
 }
 
 bool has_hung_up(int fd) {

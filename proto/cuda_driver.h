@@ -99,6 +99,7 @@ class CudaCall<CUresult(Args...)> {
   CALL(cuPointerGetAttribute)          \
   CALL(cuStreamCreate)                 \
   CALL(cuStreamDestroy)                \
+  CALL(cuStreamIsCapturing)            \
   CALL(cuStreamQuery)                  \
   CALL(cuStreamSynchronize)            \
   CALL(cuStreamWaitEvent)              \

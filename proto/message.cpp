@@ -82,12 +82,6 @@ Encoded encode_body(Builder& b, const CloseRequest& m) {
 Encoded encode_body(Builder& b, const CloseReply&) {
   return {fb::Body::CloseReply, fb::CreateCloseReply(b).Union()};
 }
-Encoded encode_body(Builder& b, const ConfirmRequest& m) {
-  return {fb::Body::ConfirmRequest, fb::CreateConfirmRequest(b, m.stream_id, m.at_ns).Union()};
-}
-Encoded encode_body(Builder& b, const ConfirmReply&) {
-  return {fb::Body::ConfirmReply, fb::CreateConfirmReply(b).Union()};
-}
 Encoded encode_body(Builder& b, const MetricsRequest&) {
   return {fb::Body::MetricsRequest, fb::CreateMetricsRequest(b).Union()};
 }
@@ -225,7 +219,7 @@ Result<Body> decode_body(const fb::OpenReply& m) {
   if (m.fd_roles() && m.fd_roles()->size() > kMaxMessageFds) return bad_field("fd_roles: too many");
   for (flatbuffers::uoffset_t i = 0; m.fd_roles() && i < m.fd_roles()->size(); ++i) {
     const uint8_t role = m.fd_roles()->Get(i);
-    if (role < static_cast<uint8_t>(FdRole::kControl) || role > static_cast<uint8_t>(FdRole::kWakePipe)) {
+    if (role < static_cast<uint8_t>(FdRole::kControl) || role > static_cast<uint8_t>(FdRole::kBell)) {
       return bad_field("fd_roles: unknown role");
     }
     reply.fd_roles.push_back(static_cast<FdRole>(role));
@@ -247,12 +241,6 @@ Result<Body> decode_body(const fb::CloseRequest& m) {
 }
 Result<Body> decode_body(const fb::CloseReply&) {
   return Body(CloseReply{});
-}
-Result<Body> decode_body(const fb::ConfirmRequest& m) {
-  return Body(ConfirmRequest{m.stream_id(), m.at_ns()});
-}
-Result<Body> decode_body(const fb::ConfirmReply&) {
-  return Body(ConfirmReply{});
 }
 Result<Body> decode_body(const fb::MetricsRequest&) {
   return Body(MetricsRequest{});
@@ -338,10 +326,6 @@ Result<Body> decode_union(const fb::Message& message) {
       return decode_body(*message.body_as_CloseReply());
     case fb::Body::Error:
       return decode_body(*message.body_as_Error());
-    case fb::Body::ConfirmRequest:
-      return decode_body(*message.body_as_ConfirmRequest());
-    case fb::Body::ConfirmReply:
-      return decode_body(*message.body_as_ConfirmReply());
     case fb::Body::MetricsRequest:
       return decode_body(*message.body_as_MetricsRequest());
     case fb::Body::MetricsReply:

@@ -23,7 +23,7 @@ inline constexpr uint16_t kProtocolVersion = 1;
 // Wire values: append only.
 enum class MemoryKind : uint8_t { kAuto = 0, kHost = 1, kCuda = 2, kCudaIpc = 3 };
 enum class CursorMode : uint8_t { kHidden = 0, kMetadata = 1, kEmbedded = 2 };
-enum class FdRole : uint8_t { kControl = 1, kPixels = 2, kLease = 3, kWakePipe = 4 };
+enum class FdRole : uint8_t { kControl = 1, kPixels = 2, kLease = 3, kWakePipe = 4, kBell = 5 };
 
 constexpr bool is_known(MemoryKind kind) {
   return kind <= MemoryKind::kCudaIpc;
@@ -103,11 +103,6 @@ struct CloseRequest {
   uint32_t stream_id = 0;
 };
 struct CloseReply {};
-struct ConfirmRequest {
-  uint32_t stream_id = 0;
-  uint64_t at_ns = 0;
-};
-struct ConfirmReply {};
 struct MetricsRequest {};
 struct MetricsReply {
   uint64_t bytes = 0;  // of the file whose descriptor comes along
@@ -188,9 +183,9 @@ struct WatchRequest {};
 struct WatchReply {};
 
 using Body = std::variant<Hello, Welcome, ListRequest, ListReply, OpenRequest, OpenReply, CloseRequest,
-                          CloseReply, Error, ConfirmRequest, ConfirmReply, MetricsRequest, MetricsReply,
-                          PolicyRequest, PolicyReply, ReloadRequest, ReloadReply, DisplayRequest,
-                          DisplayReply, DesktopRequest, DesktopReply, WatchRequest, WatchReply>;
+                          CloseReply, Error, MetricsRequest, MetricsReply, PolicyRequest, PolicyReply,
+                          ReloadRequest, ReloadReply, DisplayRequest, DisplayReply, DesktopRequest,
+                          DesktopReply, WatchRequest, WatchReply>;
 
 struct Message {
   uint32_t request_id = 0;

@@ -167,6 +167,9 @@ struct LeasePage {
   alignas(64) std::atomic<uint32_t> wake_word;
   std::atomic<uint32_t> waiting;
   std::atomic<uint32_t> armed;
+  // The latest moment that the client wants confirmed, not in the future: after each change it rings its
+  // bell.
+  alignas(8) std::atomic<uint64_t> asked_ns;
   alignas(64) std::atomic<uint64_t> leases[kMaxLeases];  // FrameRef; 0 = free
 };
 
@@ -243,6 +246,7 @@ static_assert(offsetof(LeasePage, lease_count) == 6);
 static_assert(offsetof(LeasePage, wake_word) == 64);
 static_assert(offsetof(LeasePage, waiting) == 68);
 static_assert(offsetof(LeasePage, armed) == 72);
+static_assert(offsetof(LeasePage, asked_ns) == 80);
 static_assert(offsetof(LeasePage, leases) == 128);
 static_assert(sizeof(LeasePage) == 256 && sizeof(LeasePage) <= kLeaseBytes);
 

@@ -8,7 +8,7 @@
 
 namespace framering::cli {
 
-// 8 bits a channel, rows without padding; deeper channels lose their low bits.
+// 8 bits a channel, to the nearest where the frame has more or fewer; rows without padding.
 struct Picture {
   uint32_t width = 0;
   uint32_t height = 0;

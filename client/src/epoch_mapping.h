@@ -56,8 +56,8 @@ class EpochMapping {
   std::shared_ptr<const CursorShape> cursor_shape(uint32_t serial);
 
   // Any thread. Asks the daemon to confirm the newest frame at this moment, which is now at the latest, or to
-  // publish a newer one.
-  proto::Status ask_confirmation(uint64_t at_ns);
+  // publish a newer one. Waits for nothing; a daemon that is gone is lost() to the connection.
+  void ask_confirmation(uint64_t at_ns);
 
   // Any thread. A lease word that nobody else in this process uses, or nothing if all are taken.
   std::optional<uint32_t> take_lease_index();
@@ -85,6 +85,7 @@ class EpochMapping {
   proto::LeasePage* lease_page_ = nullptr;
   std::unique_ptr<PixelRegion> pixels_;
   proto::UniqueFd wake_pipe_;
+  proto::UniqueFd bell_;
   std::mutex shapes_mutex_;
   std::vector<std::shared_ptr<const CursorShape>> shapes_;  // the last ones, the newest behind
   uint32_t lease_count_ = 0;

@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -64,8 +65,9 @@ proto::Status EpochMapping::map(proto::OpenReply& reply, std::vector<UniqueFd>& 
   UniqueFd pixels = take_fd(reply, fds, FdRole::kPixels);
   const UniqueFd lease = take_fd(reply, fds, FdRole::kLease);
   wake_pipe_ = take_fd(reply, fds, FdRole::kWakePipe);
+  bell_ = take_fd(reply, fds, FdRole::kBell);
   const bool has_pixels = pixels || reply.memory == proto::MemoryKind::kCudaIpc;
-  if (!control || !has_pixels || !lease) return broken_daemon("descriptors are missing");
+  if (!control || !has_pixels || !lease || !bell_) return broken_daemon("descriptors are missing");
   if (reply.control_bytes < sizeof(proto::ControlPage)) return broken_daemon("its control page is too small");
 
   if (auto checked = check_sealed(control, reply.control_bytes, "control page"); !checked) return checked;
@@ -155,13 +157,13 @@ std::shared_ptr<const CursorShape> EpochMapping::cursor_shape(uint32_t serial) {
   return shapes_.back();
 }
 
-proto::Status EpochMapping::ask_confirmation(uint64_t at_ns) {
-  auto answer = connection_->request(proto::ConfirmRequest{stream_id_, at_ns});
-  if (!answer) return answer.error();
-  if (!std::holds_alternative<proto::ConfirmReply>(answer->body)) {
-    return broken_daemon("it answered something else");
+void EpochMapping::ask_confirmation(uint64_t at_ns) {
+  std::atomic<uint64_t>& asked = lease_page_->asked_ns;
+  uint64_t before = asked.load(std::memory_order_seq_cst);
+  while (before < at_ns && !asked.compare_exchange_weak(before, at_ns, std::memory_order_seq_cst)) {
   }
-  return proto::Ok{};
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t rung = write(bell_.get(), &one, sizeof one);
 }
 
 std::optional<uint32_t> EpochMapping::take_lease_index() {

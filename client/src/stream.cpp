@@ -9,6 +9,13 @@ namespace {
 
 constexpr std::chrono::seconds kMaxSpin{1};
 
+uint64_t checked_ns(std::chrono::microseconds spin) {
+  if (spin < spin.zero() || spin > kMaxSpin) {
+    throw Error(ErrorCode::invalid_argument, "spin is out of range: it is 0 to 1 s");
+  }
+  return static_cast<uint64_t>(std::chrono::nanoseconds(spin).count());
+}
+
 }  // namespace
 
 Stream::Stream(std::shared_ptr<internal::StreamCore> core) noexcept : core_(std::move(core)) {}
@@ -18,11 +25,7 @@ Stream::~Stream() = default;
 
 std::optional<Frame> Stream::next(std::chrono::nanoseconds timeout, const std::function<bool()>& on_signal,
                                   std::chrono::microseconds spin) {
-  if (spin < spin.zero() || spin > kMaxSpin) {
-    throw Error(ErrorCode::invalid_argument, "spin is out of range: it is 0 to 1 s");
-  }
-  const auto spin_ns = static_cast<uint64_t>(std::chrono::nanoseconds(spin).count());
-  return core_->next(internal::deadline_after(timeout), on_signal, spin_ns);
+  return core_->next(internal::deadline_after(timeout), on_signal, checked_ns(spin));
 }
 
 std::optional<Frame> Stream::latest(std::chrono::nanoseconds timeout,
@@ -35,8 +38,9 @@ std::optional<Frame> Stream::find(uint64_t sequence) {
 }
 
 std::optional<Frame> Stream::wait_until(uint64_t capture_ns, std::chrono::nanoseconds timeout,
-                                        const std::function<bool()>& on_signal) {
-  return core_->wait_until(capture_ns, internal::deadline_after(timeout), on_signal);
+                                        const std::function<bool()>& on_signal,
+                                        std::chrono::microseconds spin) {
+  return core_->wait_until(capture_ns, internal::deadline_after(timeout), on_signal, checked_ns(spin));
 }
 
 uint64_t Stream::confirmed_ns() const {

@@ -113,8 +113,8 @@ std::optional<Frame> StreamCore::latest(uint64_t deadline_ns, const OnSignal& on
 }
 
 std::optional<Frame> StreamCore::wait_until(uint64_t capture_ns, uint64_t deadline_ns,
-                                            const OnSignal& on_signal) {
-  return wait_for({.confirmed_ns = capture_ns}, deadline_ns, on_signal);
+                                            const OnSignal& on_signal, uint64_t spin_ns) {
+  return wait_for({.confirmed_ns = capture_ns, .spin_ns = spin_ns}, deadline_ns, on_signal);
 }
 
 void StreamCore::check_usable() const {
@@ -133,8 +133,12 @@ std::optional<Frame> StreamCore::wait_for(const Want& want, uint64_t deadline_ns
     const uint64_t now = now_ns();
     if (now >= deadline_ns) return std::nullopt;
     const auto mapping = this->mapping();
+    if (want.confirmed_ns > 0 && want.confirmed_ns <= now && asked != mapping) {
+      mapping->ask_confirmation(want.confirmed_ns);
+      asked = mapping;
+    }
     if (now < spin_end_ns) {
-      watch(*mapping, std::min(deadline_ns, spin_end_ns));
+      watch(*mapping, want, std::min(deadline_ns, spin_end_ns));
       continue;
     }
     proto::LeasePage& page = mapping->lease_page();
@@ -143,13 +147,7 @@ std::optional<Frame> StreamCore::wait_for(const Want& want, uint64_t deadline_ns
     page.waiting.store(1, std::memory_order_seq_cst);
     if (auto frame = take(want)) return frame;
     uint64_t until_ns = deadline_ns;
-    if (now < want.confirmed_ns) {
-      until_ns = std::min(until_ns, want.confirmed_ns);
-    } else if (want.confirmed_ns > 0 && asked != mapping) {
-      value_or_raise(mapping->ask_confirmation(want.confirmed_ns));
-      asked = mapping;
-      continue;
-    }
+    if (now < want.confirmed_ns) until_ns = std::min(until_ns, want.confirmed_ns);
     if (want.unseen && interval_ns_ > 0) {
       // A frame that is there but not due yet is looked at again when it is.
       std::lock_guard lock(mutex_);
@@ -160,7 +158,7 @@ std::optional<Frame> StreamCore::wait_for(const Want& want, uint64_t deadline_ns
   }
 }
 
-void StreamCore::watch(const EpochMapping& mapping, uint64_t until_ns) const {
+void StreamCore::watch(const EpochMapping& mapping, const Want& want, uint64_t until_ns) const {
   uint64_t known = 0;
   uint64_t known_cursor = 0;
   {
@@ -168,12 +166,15 @@ void StreamCore::watch(const EpochMapping& mapping, uint64_t until_ns) const {
     known = last_sequence_;
     known_cursor = last_cursor_;
   }
+  const auto has_come = [&](const Choice& newest) {
+    if (!want.unseen) return newest.frame && newest.confirmed_ns >= want.confirmed_ns;
+    return newest.frame.sequence > known || newest.cursor != known_cursor;
+  };
   do {
     for (int looks = 0; looks < kLooksAClock; ++looks) {
-      const Choice newest = look(mapping);
       const StreamState state = state_of(mapping);
-      if (newest.frame.sequence > known || newest.cursor != known_cursor || closed_.load() ||
-          connection_->lost() || (state != StreamState::kLive && state != StreamState::kStale)) {
+      if (has_come(look(mapping)) || closed_.load() || connection_->lost() ||
+          (state != StreamState::kLive && state != StreamState::kStale)) {
         return;
       }
       proto::relax();

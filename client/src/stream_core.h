@@ -30,7 +30,8 @@ class StreamCore {
   std::optional<Frame> next(uint64_t deadline_ns, const OnSignal& on_signal, uint64_t spin_ns);
   std::optional<Frame> latest(uint64_t deadline_ns, const OnSignal& on_signal);
   std::optional<Frame> find(uint64_t sequence);
-  std::optional<Frame> wait_until(uint64_t capture_ns, uint64_t deadline_ns, const OnSignal& on_signal);
+  std::optional<Frame> wait_until(uint64_t capture_ns, uint64_t deadline_ns, const OnSignal& on_signal,
+                                  uint64_t spin_ns);
   // Until when the source is known to show the newest frame.
   uint64_t confirmed_ns() const { return proto::newest(mapping()->control()).confirmed_ns; }
   uint32_t desktop_state() const { return mapping()->control().desktop.load(); }  // kDesktop... bits
@@ -86,7 +87,7 @@ class StreamCore {
   proto::StreamState usable_state() const;
   void follow_or_raise();
   // Returns when take() may find something, or then.
-  void watch(const EpochMapping& mapping, uint64_t until_ns) const;
+  void watch(const EpochMapping& mapping, const Want& want, uint64_t until_ns) const;
   // Of what next() returns: what it skipped, and when it may return again.
   void count_missed(uint64_t sequence);
   void pace(const Frame& frame);

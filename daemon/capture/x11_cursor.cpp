@@ -113,7 +113,8 @@ Status X11SourceCursor::paint(xcb_window_t window, bool shown, size_t surface, X
   copier.painted_over(surface, rect);
   // The first frame of a binding is changed all over.
   if (painted_ && !looks_the_same(*painted_, *now)) {
-    changed.add(cursor_rect(*painted_, geometry_));
+    const DamageRect before = cursor_rect(*painted_, geometry_);
+    if (before != rect) changed.add(before);
     changed.add(rect);
   }
   painted_ = *now;

@@ -127,21 +127,7 @@ Result<DesktopReply> X11Desktop::look() {
   } else {
     desktop.monitors_withheld = monitors.error().text();
   }
-  for (X11WindowInfo& window : *windows) {
-    desktop.windows.push_back({.id = window.id,
-                               .title = std::move(window.title),
-                               .class_name = std::move(window.class_name),
-                               .instance = std::move(window.instance),
-                               .pid = window.pid,
-                               .x = window.area.x,
-                               .y = window.area.y,
-                               .width = window.area.width,
-                               .height = window.area.height,
-                               .mapped = window.mapped,
-                               .minimised = window.minimised,
-                               .active = window.active,
-                               .workspace = window.workspace});
-  }
+  desktop.windows = *std::move(windows);
   desktop.window_count = static_cast<uint32_t>(desktop.windows.size());
   return desktop;
 }

@@ -13,6 +13,7 @@ namespace framering::daemon {
 using proto::Error;
 using proto::ErrorCode;
 using proto::Result;
+using proto::WindowInfo;
 
 namespace {
 
@@ -93,8 +94,7 @@ Asked ask_all(const X11Caller& caller, const X11WindowAtoms& atoms, xcb_window_t
 
 // Nothing for a window that died meanwhile, or that has no picture. All replies are taken in, whatever they
 // say.
-std::optional<X11WindowInfo> info_of(const X11Caller& caller, const X11WindowAtoms& atoms,
-                                     const Asked& asked) {
+std::optional<WindowInfo> info_of(const X11Caller& caller, const X11WindowAtoms& atoms, const Asked& asked) {
   const auto property = [&](xcb_get_property_cookie_t cookie) {
     auto reply = caller.reply<xcb_get_property_reply_t>(cookie);
     return reply ? *std::move(reply) : Property();
@@ -106,7 +106,7 @@ std::optional<X11WindowInfo> info_of(const X11Caller& caller, const X11WindowAto
                  names = property(asked.names), pid = property(asked.pid), desktop = property(asked.desktop),
                  net_state = property(asked.net_state), wm_state = property(asked.wm_state);
   if (!attributes || !geometry || !place || (*attributes)->_class == XCB_WINDOW_CLASS_INPUT_ONLY) return {};
-  X11WindowInfo info;
+  WindowInfo info;
   info.id = asked.id;
   info.title = proto::as_text(
       bytes_of(net_name).empty() ? utf8_of(bytes_of(name)) : std::string(bytes_of(net_name)), kMaxText);
@@ -121,7 +121,10 @@ std::optional<X11WindowInfo> info_of(const X11Caller& caller, const X11WindowAto
   if (const auto words = words_of(desktop); !words.empty() && words[0] != kAllWorkspaces) {
     info.workspace = static_cast<int32_t>(words[0]);
   }
-  info.area = {(*place)->dst_x, (*place)->dst_y, (*geometry)->width, (*geometry)->height};
+  info.x = (*place)->dst_x;
+  info.y = (*place)->dst_y;
+  info.width = (*geometry)->width;
+  info.height = (*geometry)->height;
   info.mapped = (*attributes)->map_state == XCB_MAP_STATE_VIEWABLE;
   const auto state = words_of(wm_state);
   const auto states = words_of(net_state);
@@ -130,7 +133,7 @@ std::optional<X11WindowInfo> info_of(const X11Caller& caller, const X11WindowAto
   return info;
 }
 
-std::string list_of(const std::vector<X11WindowInfo>& windows) {
+std::string list_of(const std::vector<WindowInfo>& windows) {
   std::string list;
   for (size_t i = 0; i < std::min(windows.size(), kShown); ++i) {
     list += (list.empty() ? "" : ", ") + x11_window_text(windows[i].id) + " \"" +
@@ -230,13 +233,13 @@ Result<std::vector<xcb_window_t>> x11_window_ids(const X11Caller& caller, const 
   return ids;
 }
 
-Result<std::vector<X11WindowInfo>> x11_window_infos(const X11Caller& caller, const X11WindowAtoms& atoms,
-                                                    const std::vector<xcb_window_t>& ids) {
+Result<std::vector<WindowInfo>> x11_window_infos(const X11Caller& caller, const X11WindowAtoms& atoms,
+                                                 const std::vector<xcb_window_t>& ids) {
   const auto active = x11_active_window(caller, atoms);
   if (!active) return active.error();
   std::vector<Asked> asked;
   for (const xcb_window_t id : ids) asked.push_back(ask_all(caller, atoms, id));
-  std::vector<X11WindowInfo> windows;
+  std::vector<WindowInfo> windows;
   for (const Asked& each : asked) {
     auto info = info_of(caller, atoms, each);
     if (!info) continue;
@@ -247,15 +250,15 @@ Result<std::vector<X11WindowInfo>> x11_window_infos(const X11Caller& caller, con
   return windows;
 }
 
-Result<X11WindowInfo> find_x11_window(const X11Caller& caller, const X11WindowName& name) {
+Result<WindowInfo> find_x11_window(const X11Caller& caller, const X11WindowName& name) {
   const auto atoms = x11_window_atoms(caller);
   if (!atoms) return atoms.error();
   const auto ids = x11_window_ids(caller, *atoms);
   if (!ids) return ids.error();
   const auto windows = x11_window_infos(caller, *atoms, *ids);
   if (!windows) return windows.error();
-  std::vector<X11WindowInfo> matching;
-  for (const X11WindowInfo& window : *windows) {
+  std::vector<WindowInfo> matching;
+  for (const WindowInfo& window : *windows) {
     const auto* id = std::get_if<WindowId>(&name);
     const auto* title = std::get_if<WindowTitle>(&name);
     const auto* by_class = std::get_if<WindowClass>(&name);

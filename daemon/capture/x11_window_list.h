@@ -10,24 +10,11 @@
 #include <vector>
 
 #include "daemon/capture/x11_caller.h"
-#include "daemon/capture/x11_damage.h"
 #include "daemon/source_name.h"
+#include "proto/message.h"
 #include "proto/result.h"
 
 namespace framering::daemon {
-
-struct X11WindowInfo {
-  xcb_window_t id = XCB_NONE;
-  std::string title;       // printable, at most 256 bytes, as the two names
-  std::string class_name;  // the second and the first part of WM_CLASS
-  std::string instance;
-  uint32_t pid = 0;  // 0: not told
-  X11Area area;      // on the desktop, without border and decoration
-  bool mapped = false;
-  bool minimised = false;
-  bool active = false;
-  int32_t workspace = -1;  // from 0; -1: on all of them, or not told
-};
 
 // The names of what window managers and windows tell by properties.
 struct X11WindowAtoms {
@@ -39,15 +26,16 @@ proto::Result<X11WindowAtoms> x11_window_atoms(const X11Caller& caller);
 // Those that the window manager lists, or, where none runs, the root's children: the topmost first, at most
 // kMaxListedWindows. Four round trips at most.
 proto::Result<std::vector<xcb_window_t>> x11_window_ids(const X11Caller& caller, const X11WindowAtoms& atoms);
-// What these windows tell of themselves, without those that are gone or have no picture. One round trip.
-proto::Result<std::vector<X11WindowInfo>> x11_window_infos(const X11Caller& caller,
-                                                           const X11WindowAtoms& atoms,
-                                                           const std::vector<xcb_window_t>& ids);
+// What these windows tell of themselves, without those that are gone or have no picture: texts printable, at
+// most kMaxWindowText bytes each; the place without border and decoration. One round trip.
+proto::Result<std::vector<proto::WindowInfo>> x11_window_infos(const X11Caller& caller,
+                                                               const X11WindowAtoms& atoms,
+                                                               const std::vector<xcb_window_t>& ids);
 
 using X11WindowName = std::variant<WindowId, WindowTitle, WindowClass, ActiveWindow>;
 
 // kNotFound lists the windows that there are; kInvalidArgument those that match, where there are several.
-proto::Result<X11WindowInfo> find_x11_window(const X11Caller& caller, const X11WindowName& name);
+proto::Result<proto::WindowInfo> find_x11_window(const X11Caller& caller, const X11WindowName& name);
 
 // The one that has the focus now; none where no window has it.
 proto::Result<std::optional<xcb_window_t>> x11_active_window(const X11Caller& caller,

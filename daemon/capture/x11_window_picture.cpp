@@ -15,7 +15,7 @@ using proto::Result;
 using proto::Status;
 
 Result<std::unique_ptr<X11WindowPicture>> X11WindowPicture::create(const X11Caller& caller,
-                                                                   const X11WindowInfo& window) {
+                                                                   const proto::WindowInfo& window) {
   xcb_connection_t* xcb = caller.xcb();
   const X11Connection& connection = caller.connection();
   if (window.id == connection.root()) {

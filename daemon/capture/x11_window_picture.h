@@ -21,7 +21,7 @@ class X11WindowPicture {
   // Selects the window's events, then redirects it. kInvalidArgument for a window that has no picture of its
   // own.
   static proto::Result<std::unique_ptr<X11WindowPicture>> create(const X11Caller& caller,
-                                                                 const X11WindowInfo& window);
+                                                                 const proto::WindowInfo& window);
   ~X11WindowPicture();
   X11WindowPicture(const X11WindowPicture&) = delete;
   X11WindowPicture& operator=(const X11WindowPicture&) = delete;

@@ -1,17 +1,23 @@
 """framering.mss beside the real mss on one desktop, and what arrays and asyncio cost. Prints JSON.
 
-bench_mss.py grab SECONDS            both in turn, each call timed: wall time of a grab of the monitor
+bench_mss.py grab SECONDS            both in turn, each call timed: wall time of a grab of the monitor; what of
+                                     it is bell, the X server's copy, and the way back
 bench_mss.py many SECONDS SIDE N     N processes at once, "mss" or "framering": grabs a second, all together
 bench_mss.py arrays                  to_numpy(channels="RGB") and NumPy's own way, in turn
-bench_mss.py wake SECONDS            from publishing to next() and next_async(), in turn
+bench_mss.py wake SECONDS            from publishing to next() and next_async(), in turn; and what of it is
+                                     asyncio's: the same of a bare pipe
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import mmap
 import multiprocessing
+import os
 import statistics
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -47,7 +53,25 @@ def grab(seconds: float) -> dict[str, Any]:
             times["mss"].append(timed(lambda: theirs.grab(monitor)))
             times["framering"].append(timed(lambda: ours.grab(monitor)))
             times["framering_bgra"].append(timed(lambda: ours.grab(monitor).bgra))
-    return {side: spread(times[side]) for side in times}
+    return {side: spread(times[side]) for side in times} | {"parts_us": parts(seconds / 2)}
+
+
+def parts(seconds: float) -> dict[str, float]:
+    """Of a fresh frame with a change in it, asked for after mss has had its own."""
+    spans: dict[str, list[int]] = {"bell": [], "capture": [], "back": []}
+    with mss.MSS() as theirs, framering.open(max_fps=1) as stream:
+        monitor = theirs.monitors[1]
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            theirs.grab(monitor)
+            asked = time.monotonic_ns()
+            with stream.wait_until(asked) as frame:
+                returned = time.monotonic_ns()
+                if frame.capture_ns >= asked:
+                    spans["bell"].append(frame.capture_ns - asked)
+                    spans["capture"].append(frame.published_ns - frame.capture_ns)
+                    spans["back"].append(returned - frame.published_ns)
+    return {name: statistics.median(span) / 1e3 for name, span in spans.items()}
 
 
 def grab_until(side: str, end: float) -> int:
@@ -100,7 +124,45 @@ def wake(seconds: float) -> dict[str, Any]:
             while time.monotonic() < end:
                 blocking.append(since_published(stream.next(10)))
             asyncio.run(wait(time.monotonic() + 1))
-    return {"next": spread(blocking), "next_async": spread(awaited)}
+    return {"next": spread(blocking), "next_async": spread(awaited)} | bare_wake(round(15 * seconds))
+
+
+def bare_wake(rounds: int) -> dict[str, Any]:
+    """From the time that another process writes down until a pipe has woken this one, blocked or in asyncio."""
+    sent_ns = mmap.mmap(-1, 8)
+    pipes = {name: os.pipe() for name in ("read", "future")}
+
+    def write() -> None:
+        for _ in range(rounds):
+            for _, writing in pipes.values():
+                time.sleep(1 / 60)
+                struct.pack_into("q", sent_ns, 0, time.monotonic_ns())
+                os.write(writing, b"x")
+
+    def since_sent() -> float:
+        return (time.monotonic_ns() - int(struct.unpack_from("q", sent_ns)[0])) / 1e9
+
+    async def wait() -> dict[str, Any]:
+        loop = asyncio.get_running_loop()
+        times: dict[str, list[float]] = {name: [] for name in pipes}
+        reading = pipes["future"][0]
+        for _ in range(rounds):
+            os.read(pipes["read"][0], 1)
+            times["read"].append(since_sent())
+            came = loop.create_future()
+            loop.add_reader(reading, came.set_result, None)
+            await came
+            times["future"].append(since_sent())
+            loop.remove_reader(reading)
+            os.read(reading, 1)
+        return {f"bare_{name}": spread(each) for name, each in times.items()}
+
+    writer = multiprocessing.get_context("fork").Process(target=write)
+    writer.start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(writer.join)
+        stack.callback(writer.terminate)
+        return asyncio.run(wait())
 
 
 def main() -> None:

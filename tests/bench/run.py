@@ -307,6 +307,15 @@ def grab(bench: Bench) -> list[Row]:
                 times,
             )
         )
+        spans = times["parts_us"]
+        rows.append(
+            Row(
+                "  of that: bell to request, the X server's copy, published to returned",
+                f"{spans['bell']:.0f}, {spans['capture']:.0f}, {spans['back']:.0f} us",
+                "report",
+                None,
+            )
+        )
     with bench.xvfb("3840x2160") as (display, _), bench.daemon(display, "--max-fps", "0") as (env, _):
         drawer = [bench.program("bench_drawer"), "384x216+0+0", "60", str(20 * bench.seconds)]
         with bench.process(*drawer, env=env, stdout=subprocess.DEVNULL):
@@ -350,6 +359,13 @@ def python(bench: Bench) -> list[Row]:
             "<= 1.5",
             cost <= 1.5,
             wakes,
+        ),
+        Row(
+            "  the same of a bare pipe: asyncio's future over a blocking read",
+            f"{wakes['bare_future']['p50_ms'] / wakes['bare_read']['p50_ms']:.2f} "
+            f"({wakes['bare_future']['p50_ms'] * 1e3:.0f} us)",
+            "report",
+            None,
         ),
     ]
 

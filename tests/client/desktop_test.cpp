@@ -7,6 +7,8 @@
 
 #include "tests/client/client_fixture.h"
 #include "tests/support/child.h"
+#include "tests/support/made_edid.h"
+#include "tests/support/x11_desktop.h"
 #include "tests/support/x11_window.h"
 #include "tests/support/xvfb.h"
 
@@ -63,6 +65,16 @@ TEST_F(DesktopTest, WindowsAreToldAsTheirProgramsMadeThem) {
   EXPECT_FALSE(find(connection_.desktop(), below)->mapped);
   below.destroy();
   EXPECT_EQ(connection_.desktop().windows.size(), 1u);
+}
+
+TEST_F(DesktopTest, AMonitorsMakeAndModelAreThoseOfItsEdid) {
+  const auto edid = make_edid("DEL", 0x40f1, "DELL U2720Q");
+  X11Desktop(display_).set_edid(edid);
+  const Desktop desktop = connection_.desktop();
+  ASSERT_EQ(desktop.monitors.size(), 1u);
+  EXPECT_EQ(desktop.monitors[0].make, "DEL");
+  EXPECT_EQ(desktop.monitors[0].model, "DELL U2720Q");
+  EXPECT_EQ(desktop.monitors[0].edid, edid);
 }
 
 TEST_F(DesktopTest, EachMonitorAndWindowOpensByItsSource) {

@@ -116,6 +116,39 @@ TEST_F(WaitUntilTest, NextGoesOnAfterItAsAfterLatest) {
   EXPECT_FALSE(fresh.next(0ns));
 }
 
+TEST_F(WaitUntilTest, WhoWatchesForItGetsTheSameAndWaitsNoLonger) {
+  Stream still = open_still();
+  Stream moving = open_moving();
+  for (int i = 0; i < 20; ++i) {
+    const uint64_t moment = now_ns();
+    EXPECT_GE(still.wait_until(moment, kLong, {}, 1s)->confirmed_ns(), moment);
+    EXPECT_GE(moving.wait_until(moment, kLong, {}, 1s)->confirmed_ns(), moment);
+    EXPECT_TRUE(moving.next(kLong, {}, 1s));
+  }
+  const auto begin = Clock::now();
+  EXPECT_FALSE(still.next(20ms, {}, 1s));
+  EXPECT_FALSE(still.wait_until(now_ns() + 3'600'000'000'000, 20ms, {}, 1s));
+  EXPECT_LT(Clock::now() - begin, 2s);
+  EXPECT_GE(Clock::now() - begin, 40ms);
+  for (const auto spin : {-1us, 1'000'001us}) {
+    EXPECT_EQ(error_of([&] { still.wait_until(0, 0ns, {}, spin); }), ErrorCode::invalid_argument);
+    EXPECT_EQ(error_of([&] { still.next(0ns, {}, spin); }), ErrorCode::invalid_argument);
+  }
+}
+
+TEST_F(WaitUntilTest, TheEndOfTheStreamOrOfTheDaemonEndsTheWatch) {
+  Stream closed = open_still();
+  Stream still = open_still();
+  std::thread watching([&] {
+    EXPECT_EQ(error_of([&] { closed.next(kLong, {}, 1s); }), ErrorCode::disconnected);
+    const auto code = error_of([&] { still.next(kLong, {}, 1s); });
+    EXPECT_TRUE(code == ErrorCode::stream_ended || code == ErrorCode::disconnected);
+  });
+  closed.close();
+  daemon_.end(SIGTERM);
+  watching.join();
+}
+
 TEST_F(WaitUntilTest, TheEndOfTheDaemonEndsTheWait) {
   Stream still = open_still();
   std::thread waiting([&] {

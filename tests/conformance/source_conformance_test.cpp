@@ -38,18 +38,20 @@ class TestSourceRig final : public SourceRig {
   }
 };
 
-// The whole desktop, or a region that reaches to its lower right corner.
+using X11Part = decltype(X11Options::part);
+
+// The whole desktop, by itself or as its only monitor, or a region that reaches to its lower right corner.
 class X11Rig final : public PeerRig {
  public:
-  explicit X11Rig(X11CopyMethod method, uint16_t left = 0, uint16_t top = 0)
-      : method_(method), left_(left), top_(top) {
+  X11Rig(X11CopyMethod method, const X11Part& part) : method_(method), part_(part) {
+    if (const auto* region = std::get_if<RegionName>(&part)) {
+      left_ = static_cast<uint16_t>(region->x);
+      top_ = static_cast<uint16_t>(region->y);
+    }
     desktop_.open_windows(random_);
   }
 
-  std::unique_ptr<Source> open() override {
-    if (left_ == 0) return must(open_x11_source({xvfb_.display(), method_}));
-    return must(open_x11_source({xvfb_.display(), method_, RegionName{left_, top_, 2000, 2000}}));
-  }
+  std::unique_ptr<Source> open() override { return must(open_x11_source({xvfb_.display(), method_, part_})); }
   void change(Source&) override {
     for (int i = 0; i < 5; ++i) desktop_.draw_random(random_);
     // Surely visible, and another colour each time.
@@ -75,8 +77,9 @@ class X11Rig final : public PeerRig {
 
  private:
   const X11CopyMethod method_;
-  const uint16_t left_;
-  const uint16_t top_;
+  const X11Part part_;
+  uint16_t left_ = 0;
+  uint16_t top_ = 0;
   testing::Xvfb xvfb_{{.screen = "800x600x24"}};
   testing::X11Desktop desktop_{xvfb_.display()};
   std::mt19937 random_{20240917};
@@ -86,13 +89,16 @@ class X11Rig final : public PeerRig {
 // A window that another one covers in part, and that reaches beyond the desktop.
 class X11WindowRig final : public PeerRig {
  public:
-  X11WindowRig(X11CopyMethod method, uint8_t depth, uint16_t border)
-      : method_(method),
-        window_(xvfb_.display(), {.place = {700, 450, 400, 300}, .depth = depth, .border = border}) {}
+  enum class By { kId, kFocus };
 
-  std::unique_ptr<Source> open() override {
-    return must(open_x11_window({xvfb_.display(), WindowId{window_.id()}, method_}));
+  X11WindowRig(X11CopyMethod method, uint8_t depth, uint16_t border, By by)
+      : method_(method),
+        window_(xvfb_.display(), {.place = {700, 450, 400, 300}, .depth = depth, .border = border}) {
+    if (by == By::kFocus) window_.focus();
+    name_ = by == By::kFocus ? X11WindowName(ActiveWindow{}) : WindowId{window_.id()};
   }
+
+  std::unique_ptr<Source> open() override { return must(open_x11_window({xvfb_.display(), name_, method_})); }
   void change(Source&) override {
     for (int i = 0; i < 5; ++i) window_.draw_random(random_);
     window_.fill({0, 0, 9, 9}, color_ += 0x01010203);
@@ -109,6 +115,7 @@ class X11WindowRig final : public PeerRig {
 
  private:
   const X11CopyMethod method_;
+  X11WindowName name_;
   testing::Xvfb xvfb_{{.screen = "800x600x24"}};
   testing::X11TestWindow window_;
   testing::X11TestWindow cover_{xvfb_.display(), {.place = {650, 400, 100, 100}}};
@@ -151,24 +158,29 @@ class X11PointerRig final : public SourceRig {
 };
 
 template <class Rig>
-RigCase<Rig> x11(const char* name, X11CopyMethod method, uint16_t left = 0, uint16_t top = 0) {
-  return {name, [=] { return std::make_unique<X11Rig>(method, left, top); }};
+RigCase<Rig> x11(const char* name, X11CopyMethod method, const X11Part& part = ScreenName{}) {
+  return {name, [=] { return std::make_unique<X11Rig>(method, part); }};
 }
 template <class Rig>
-RigCase<Rig> window(const char* name, X11CopyMethod method, uint8_t depth, uint16_t border) {
-  return {name, [=] { return std::make_unique<X11WindowRig>(method, depth, border); }};
+RigCase<Rig> window(const char* name, X11CopyMethod method, uint8_t depth, uint16_t border,
+                    X11WindowRig::By by = X11WindowRig::By::kId) {
+  return {name, [=] { return std::make_unique<X11WindowRig>(method, depth, border, by); }};
 }
+
+constexpr RegionName kRegion{131, 57, 2000, 2000};
 
 INSTANTIATE_TEST_SUITE_P(
     Sources, SourceConformance,
     ::testing::Values(
         x11<SourceRig>("x11_pixmaps", X11CopyMethod::kPixmaps),
         x11<SourceRig>("x11_bands", X11CopyMethod::kBands),
-        x11<SourceRig>("region_pixmaps", X11CopyMethod::kPixmaps, 131, 57),
-        x11<SourceRig>("region_bands", X11CopyMethod::kBands, 131, 57),
+        x11<SourceRig>("region_pixmaps", X11CopyMethod::kPixmaps, kRegion),
+        x11<SourceRig>("region_bands", X11CopyMethod::kBands, kRegion),
+        x11<SourceRig>("monitor_pixmaps", X11CopyMethod::kPixmaps, MonitorName{{}, 1}),
         window<SourceRig>("window_pixmaps", X11CopyMethod::kPixmaps, 24, 0),
         window<SourceRig>("window_bands", X11CopyMethod::kBands, 24, 3),
         window<SourceRig>("window_alpha", X11CopyMethod::kPixmaps, 32, 2),
+        window<SourceRig>("window_active", X11CopyMethod::kPixmaps, 24, 0, X11WindowRig::By::kFocus),
         RigCase<SourceRig>{"x11_pixmaps_with_pointer",
                            [] { return std::make_unique<X11PointerRig>(X11CopyMethod::kPixmaps); }},
         RigCase<SourceRig>{"x11_bands_with_pointer",
@@ -178,7 +190,7 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(Sources, PeerSourceConformance,
                          ::testing::Values(x11<PeerRig>("x11_pixmaps", X11CopyMethod::kPixmaps),
                                            x11<PeerRig>("x11_bands", X11CopyMethod::kBands),
-                                           x11<PeerRig>("region_pixmaps", X11CopyMethod::kPixmaps, 131, 57),
+                                           x11<PeerRig>("region_pixmaps", X11CopyMethod::kPixmaps, kRegion),
                                            window<PeerRig>("window_pixmaps", X11CopyMethod::kPixmaps, 24, 3),
                                            window<PeerRig>("window_alpha", X11CopyMethod::kPixmaps, 32, 0)),
                          kRigName);

@@ -130,7 +130,7 @@ def test_grab_says_nothing_when_all_went_well(socket: Path, tmp_path: Path) -> N
 
 
 def xwd_pixels(display: str) -> "np.ndarray[Any, Any]":
-    """What the program xwd reads from the root window, as 8-bit RGB."""
+    """What the program xwd reads from the root window, to the nearest 8-bit RGB."""
     dump = run("xwd", "-root", "-silent", "-display", display, text=False).stdout
     fields = np.frombuffer(dump, ">u4", 25).tolist()
     header_bytes, width, height, color_count = fields[0], fields[4], fields[5], fields[19]
@@ -142,9 +142,8 @@ def xwd_pixels(display: str) -> "np.ndarray[Any, Any]":
     channels = []
     for mask in masks:
         low = (mask & -mask).bit_length() - 1
-        bits = mask.bit_length() - low
-        value = (words & mask) >> low
-        channels.append(value >> (bits - 8) if bits >= 8 else value << (8 - bits) | value >> (2 * bits - 8))
+        most = mask >> low
+        channels.append(np.rint((words >> low & most) * (255 / most)))
     return np.stack(channels, axis=2).astype(np.uint8)
 
 

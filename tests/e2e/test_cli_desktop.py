@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pty
+import random
 import re
 import select
 import signal
@@ -21,6 +22,7 @@ from desktop import start_server
 from PIL import Image
 from processes import Process, Processes
 from programs import ENV, STILL, command, run, start_daemon, wait_until
+from xlib import xlib
 
 
 class Screen:
@@ -99,12 +101,12 @@ def test_states_follow_the_window_manager(screen: Screen) -> None:
     assert [window["id"] for window in screen.listed()["windows"]] == [above, below]
     stacking = screen.xprop("-root", "_NET_CLIENT_LIST_STACKING")
     assert [int(id, 16) for id in re.findall(r"0x[0-9a-f]+", stacking)] == [below, above]
-    screen.run("wmctrl", "-i", "-a", hex(below))
+    screen.run("xdotool", "windowactivate", str(below))
     wait_until(lambda: [window["id"] for window in screen.listed()["windows"]] == [below, above])
     screen.run("xdotool", "windowminimize", str(above))
     wait_until(lambda: screen.window(above)["minimised"])
     assert not screen.window(above)["active"]
-    screen.run("wmctrl", "-i", "-r", hex(below), "-t", "1")
+    screen.run("xdotool", "set_desktop_for_window", str(below), "1")
     wait_until(lambda: screen.window(below)["workspace"] == 1)
 
 
@@ -136,6 +138,18 @@ def test_monitors_are_those_of_xrandr(screen: Screen) -> None:
     assert left["scale"] == 1
     screen.run("bash", "-c", "echo 'Xft.dpi: 192' | xrdb -merge")
     wait_until(lambda: screen.listed()["monitors"][0]["scale"] == 2)
+
+
+@pytest.mark.parametrize("flags", [[], ["interlace"]])
+def test_a_mode_of_ones_own_is_told_with_its_refresh_rate(screen: Screen, flags: list[str]) -> None:
+    timing = (640, 664, 704, 832, 480, 489, 492, 520)
+    screen.run("xrandr", "--newmode", "own", "31.5", *map(str, timing), *flags)
+    screen.run("xrandr", "--addmode", "screen", "own")
+    screen.run("xrandr", "--output", "screen", "--mode", "own")
+    wait_until(lambda: screen.listed()["monitors"][0]["width"] == 640)
+    rate = re.search(r"(\d+\.\d+)\*", screen.run("xrandr"))
+    assert rate
+    assert screen.listed()["monitors"][0]["refresh_hz"] == pytest.approx(float(rate[1]), abs=0.005)
 
 
 def test_text_shows_a_table_of_each(screen: Screen) -> None:
@@ -315,6 +329,32 @@ def test_grab_finds_a_window_by_a_part_of_its_title_or_class(screen: Screen) -> 
 
     for words in (["--window", "inbox"], ["--window", "MAILER"], ["--window", hex(id)], [f"window:{id:#x}"]):
         wait_until(lambda words=words: is_seen(*words))  # type: ignore[misc]
+
+
+def test_a_window_with_alpha_keeps_it(processes: Processes, tmp_path: Path) -> None:
+    screen = Screen(processes, tmp_path, managed=False)
+    chance = random.Random(32)
+    with xlib(screen.display) as x:
+        window = x.create_with_alpha(30, 20, 200, 100)
+        x.map(window)
+        for _ in range(200):
+            place = [chance.randrange(size) for size in (200, 100)]
+            alpha = chance.randrange(256)
+            argb = bytes([alpha, *(chance.randrange(alpha + 1) for _ in range(3))])
+            x.clear(
+                window, *place, chance.randrange(1, 60), chance.randrange(1, 40), int.from_bytes(argb, "big")
+            )
+        x.sync()
+        truth = x.grab(window)
+        with framering.open(f"window:{window:#x}", socket=screen.socket) as stream:
+            frame = stream.wait_until(timeout=20)
+            assert (frame.format, frame.shape) == ("BGRA8888", (100, 200, 4))
+            assert (frame.numpy() == truth).all(), "premultiplied, as X has it"
+        picture = grabbed(screen, "--window", hex(window))
+    assert (picture[..., 3] == truth[..., 3]).all()
+    alpha = truth[..., 3:].astype(float)
+    colors = np.divide(truth[..., 2::-1] * 255.0, alpha, out=np.zeros((100, 200, 3)), where=alpha > 0)
+    assert (picture[..., :3] == np.floor(colors + 0.5)).all()
 
 
 def test_grab_names_a_monitor_or_a_region(screen: Screen) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import framering
 import pytest
+from desktop import start_server
 from processes import Process, Processes
 from programs import ENV, STILL, command, run, start_daemon, wait_until
 
@@ -28,14 +29,16 @@ def rule(quota: str = "", **keys: Any) -> str:
 class Daemon:
     """Its configuration can be changed; its folder is open to all."""
 
-    def __init__(self, processes: Processes, folder: Path, policy: str) -> None:
+    def __init__(self, processes: Processes, folder: Path, policy: str, *arguments: str) -> None:
         for place in (folder, *folder.parents[:3]):
             if place != Path("/tmp") and place.stat().st_uid == 0:
                 place.chmod(place.stat().st_mode | 0o011)
         self.socket, self.config = folder / "socket", folder / "framering.toml"
         self.config.write_text(policy)
         sources = [word for name in (STILL, MOVING, OTHER) for word in ("--source", name)]
-        self.process: Process = start_daemon(processes, self.socket, *sources, "--config", str(self.config))
+        self.process: Process = start_daemon(
+            processes, self.socket, *sources, "--config", str(self.config), *arguments
+        )
 
     def as_user(self, uid: int, *arguments: object, groups: str = "") -> "subprocess.CompletedProcess[str]":
         become = [f"--reuid={uid}", f"--regid={uid}", f"--groups={groups}" if groups else "--clear-groups"]
@@ -63,7 +66,7 @@ class Daemon:
 
 @pytest.fixture
 def start(processes: Processes, tmp_path: Path) -> Any:
-    return lambda policy: Daemon(processes, tmp_path, policy)
+    return lambda policy, *arguments: Daemon(processes, tmp_path, policy, *arguments)
 
 
 def test_without_rules_only_root_may(start: Any) -> None:
@@ -121,6 +124,45 @@ def test_check_says_which_rule_decides(start: Any) -> None:
     others = daemon.as_user(USER, "policy", "check", "--uid", STRANGER, MOVING)
     assert "for root to ask" in others.stderr
     assert "root or the daemon's own user" in command(daemon.socket, "policy", "check", "screen").stdout
+
+
+# --- the desktop ---
+
+
+def test_of_a_desktop_a_user_sees_and_reads_what_the_rules_allow(start: Any, processes: Processes) -> None:
+    _, display = start_server(processes, "400x300x24")
+    env = {**ENV, "DISPLAY": display}
+    for monitor in ("LEFT 200/50x300/80+0+0 screen", "RIGHT 200/50x300/80+200+0 none"):
+        run("xrandr", "--setmonitor", *monitor.split(), env=env, check=True)
+    ids = {}
+    for title in ("notes", "secret"):
+        words = ["xterm", "-T", title, "-class", title, "-geometry", "10x3", "-e", "sleep", "600"]
+        processes.start("xterm", words, env={"DISPLAY": display})
+        search = ("xdotool", "search", "--sync", "--onlyvisible", "--name", f"^{title}$")
+        ids[title] = int(run(*search, env=env, check=True).stdout.split()[-1])
+    rules = rule(uids=[USER], sources=["monitor:RIGHT", "window:class=notes"])
+    daemon = start(rules + rule(uids=[STRANGER], sources=["test:*"]), "--display", display)
+
+    def listed(uid: int) -> Any:
+        return json.loads(daemon.as_user(uid, "list", "--json").stdout)
+
+    for uid, titles, monitors in (
+        (0, ["secret", "notes"], ["LEFT", "RIGHT"]),
+        (USER, ["notes"], ["RIGHT"]),
+        (STRANGER, [], []),
+    ):
+        told = listed(uid)
+        assert [window["title"] for window in told["windows"]] == titles
+        assert [monitor["name"] for monitor in told["monitors"]] == monitors
+        assert "secret" in titles or "secret" not in json.dumps(told) + daemon.as_user(uid, "list").stdout
+    assert f"user {STRANGER}" in told["desktop"]["windows_withheld"]
+    assert daemon.may_read(USER, "window:class=notes")
+    assert daemon.may_read(USER, "monitor:RIGHT")
+    for source in ("screen", "monitor:LEFT", f"window:{ids['secret']:#x}", "window:title=secret"):
+        assert not daemon.may_read(USER, source)
+    refused = daemon.as_user(USER, "grab", "--window", "sec", "-o", "/dev/null")
+    assert refused.returncode != 0
+    assert "secret" not in refused.stderr
 
 
 # --- quotas of a rule ---

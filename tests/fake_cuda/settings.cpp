@@ -55,6 +55,7 @@ Settings read_environment() {
   if (const uint64_t mib = number_of("FAKE_CUDA_MEMORY_MB", 0)) read.memory_bytes = mib << 20;
   read.driver_version = static_cast<int>(number_of("FAKE_CUDA_DRIVER_VERSION", 13000));
   read.vmm = !is_set("FAKE_CUDA_NO_VMM");
+  read.capturing = is_set("FAKE_CUDA_CAPTURING");
   read.stream_memory_operations = !is_set("FAKE_CUDA_NO_STREAM_MEM_OPS");
   read.read_only_registration = !is_set("FAKE_CUDA_NO_READ_ONLY_REGISTER");
   read.delay = std::chrono::microseconds(number_of("FAKE_CUDA_DELAY_US", 0));

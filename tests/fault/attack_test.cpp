@@ -208,9 +208,16 @@ TEST_F(AttackTest, AFloodOfWishesForConfirmationIsItsOwnersAndHarmsNobody) {
   Child attacker = foreigner([&] {
     RawClient client(daemon.socket());
     const proto::OpenReply reply = client.open(kStill, 1);
-    for (;;) {
+    const int bell = client.fd(reply, FdRole::kBell);
+    auto* page = static_cast<proto::LeasePage*>(mmap(nullptr, proto::kLeaseBytes, PROT_READ | PROT_WRITE,
+                                                     MAP_SHARED, client.fd(reply, FdRole::kLease), 0));
+    // Now it rings, now the bell is too full for that.
+    for (uint64_t rings = 0;;) {
       const auto now = static_cast<uint64_t>(Clock::now().time_since_epoch() / 1ns);
-      client.ask<proto::ConfirmReply>(proto::ConfirmRequest{reply.stream_id, now});
+      page->asked_ns.store(now);
+      uint64_t value = ++rings % 3 == 0 ? 1 : UINT64_MAX - 1;
+      [[maybe_unused]] ssize_t done = write(bell, &value, sizeof value);
+      if (rings % 3 == 0) done = read(bell, &value, sizeof value);
     }
     return 0;
   });

@@ -36,7 +36,7 @@ def sessions() -> dict[str, bytes]:
     streams, desktop, watch = 0, 1, 2
     return {
         "packets": packet(hello)
-        + b"".join(packet(golden(name)) for name in ("open_request", "list_request", "confirm_request"))
+        + b"".join(packet(golden(name)) for name in ("open_request", "list_request"))
         + packet(close),
         "open-and-close": greet + open_it + step(LIST, streams) + step(CLOSE, 1) + step(CLOSE, 1),
         "open-and-die": greet + open_it + step(OPEN, pipe, 3) + step(DIE),

@@ -105,6 +105,7 @@ TEST(Layout, TheLeasePageHasTheBytesOfItsVersion) {
   page->wake_word = 0x10111213;
   page->waiting = 0x14151617;
   page->armed = 0x18191a1b;
+  page->asked_ns = 0x3132333435363738;
   for (uint32_t i = 0; i < kMaxLeases; ++i)
     page->leases[i] = FrameRef{uint64_t{0x2021222324} + i, 0xe0 + i}.pack();
   EXPECT_TRUE(testing::matches_golden(name_of("lease_page"), {region.bytes, sizeof(LeasePage)}, kWhatToDo));

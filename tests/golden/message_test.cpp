@@ -90,7 +90,7 @@ const std::vector<Sample>& samples() {
                      0x3132333435363738,
                      0x4142434445464748,
                      9,
-                     {FdRole::kControl, FdRole::kLease, FdRole::kWakePipe},
+                     {FdRole::kControl, FdRole::kLease, FdRole::kWakePipe, FdRole::kBell},
                      CudaUuid{std::byte{0x61}, std::byte{0x62}},
                      std::vector<std::byte>(64, std::byte{0x63}),
                      0x71727374}}},
@@ -113,8 +113,6 @@ const std::vector<Sample>& samples() {
       {"watch_request", {28, WatchRequest{}}},
       {"watch_reply", {29, WatchReply{}}},
       {"error", {9, Error{ErrorCode::kQuotaExceeded, "too many clients", "close what is not needed"}}},
-      {"confirm_request", {10, ConfirmRequest{0x61626364, 0x7172737475767778}}},
-      {"confirm_reply", {11, ConfirmReply{}}},
   };
   return all;
 }
@@ -160,6 +158,7 @@ TEST(MessageKinds, EnumsMeanWhatTheyMeantBefore) {
   EXPECT_EQ(static_cast<int>(FdRole::kPixels), 2);
   EXPECT_EQ(static_cast<int>(FdRole::kLease), 3);
   EXPECT_EQ(static_cast<int>(FdRole::kWakePipe), 4);
+  EXPECT_EQ(static_cast<int>(FdRole::kBell), 5);
   const ErrorCode codes[] = {
       ErrorCode::kInternal,        ErrorCode::kProtocol,     ErrorCode::kVersion,
       ErrorCode::kInvalidArgument, ErrorCode::kNotFound,     ErrorCode::kPermissionDenied,

@@ -30,7 +30,8 @@ class Screen:
     random: np.random.Generator
 
     def open(self, **options: Any) -> framering.Stream:
-        return framering.open(memory=self.memory, socket=self.socket, **options)
+        kind = self.memory.partition(":")[0]
+        return framering.open(memory=kind, socket=self.socket, **options)
 
     def draw(self) -> np.ndarray[Any, Any]:
         """Draws something new; returns the whole picture, (height, width, 3) uint8, bytes B G R."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import framering
 import pytest
 from desktops import HEIGHT, WIDTH, Screen
 
@@ -51,13 +52,22 @@ def test_a_graph_replays_over_what_a_frame_was_converted_into(torch: Any, screen
             assert torch.allclose(means.cpu().double(), expected, atol=1e-4)
 
 
+def warmed_up_total(torch: Any, tensor: Any) -> Any:
+    """What the kernels need is there before they are captured, as torch asks for it."""
+    total = torch.zeros((), dtype=torch.int64, device="cuda")
+    with torch.cuda.stream(torch.cuda.Stream()):
+        for _ in range(3):
+            total.copy_(tensor[..., :3].sum(dtype=torch.int64))
+    torch.cuda.synchronize()
+    return total
+
+
 def test_a_graph_of_a_frames_own_pixels_replays_while_the_frame_is_held(torch: Any, screen: Screen) -> None:
     with screen.open() as stream:
         picture = screen.draw()
         frame = screen.shown(stream, picture)
         tensor = torch.from_dlpack(frame)
-        total = torch.zeros((), dtype=torch.int64, device="cuda")
-        torch.cuda.synchronize()
+        total = warmed_up_total(torch, tensor)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             total.copy_(tensor[..., :3].sum(dtype=torch.int64))
@@ -66,3 +76,23 @@ def test_a_graph_of_a_frames_own_pixels_replays_while_the_frame_is_held(torch: A
             graph.replay()
             assert int(total) == int(picture.sum(dtype="int64"))
         assert frame.valid
+
+
+def test_what_is_captured_gives_no_lease_back_when_it_is_replayed(torch: Any, screen: Screen) -> None:
+    with screen.open() as stream:
+        picture = screen.draw()
+        frame = screen.shown(stream, picture)
+        total = warmed_up_total(torch, torch.from_dlpack(frame))
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            tensor = torch.from_dlpack(frame)
+            total.copy_(tensor[..., :3].sum(dtype=torch.int64))
+            del tensor
+            with pytest.raises(framering.InvalidArgument, match="captured"):
+                frame.release(stream=torch.cuda.current_stream())
+        for _ in range(3):
+            screen.draw()
+            graph.replay()
+            assert int(total) == int(picture.sum(dtype="int64"))
+            assert frame.valid and screen.leases() == 1
+        assert frame.release(stream=torch.cuda.current_stream())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -36,9 +37,18 @@ class Session:
 
     def start(self, *command: str, **options: Any) -> subprocess.Popen[bytes]:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        program = subprocess.Popen(command, env=self._env, **{**quiet, **options})
+        program = subprocess.Popen(command, env=self._env, start_new_session=True, **{**quiet, **options})
         self._programs.append(program)
         return program
+
+    @contextlib.contextmanager
+    def held(self, program: subprocess.Popen[bytes]) -> Iterator[None]:
+        """While it and its children are stopped: what draws all the time can be compared then."""
+        os.killpg(program.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(program.pid, signal.SIGCONT)
 
     def run(self, *command: object) -> str:
         words = [str(word) for word in command]
@@ -70,7 +80,8 @@ class Session:
 
     def end(self) -> None:
         for program in reversed(self._programs):
-            program.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(program.pid, signal.SIGKILL)
             program.wait(LIMIT_S)
 
 

@@ -8,6 +8,7 @@ import random
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import framering
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from c_view import PYBUF_SIMPLE, request_buffer
+from PIL import Image
 from screens import desktop
 from xlib import xlib
 
@@ -130,7 +132,9 @@ def test_a_blanked_desktop_is_told(start_daemon: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("depth", [16, 24, 30])
-def test_any_depth_is_converted_to_eight_bits_a_channel(start_daemon: Callable[..., Any], depth: int) -> None:
+def test_any_depth_is_converted_to_eight_bits_a_channel(
+    start_daemon: Callable[..., Any], tmp_path: Path, depth: int
+) -> None:
     chance = random.Random(depth)
     with desktop(f"200x100x{depth}", "#ff8000") as display, xlib(display) as x:
         window = x.create(0, 0, 200, 100, 0)
@@ -160,3 +164,6 @@ def test_any_depth_is_converted_to_eight_bits_a_channel(start_daemon: Callable[.
             tensor = frame.to_torch(channels="RGB", dtype="float32", scale=1)
             assert tensor.shape == (3, 100, 200)
             assert np.allclose(tensor.numpy().transpose(1, 2, 0), truth, atol=0.51)
+            frame.save(tmp_path / "frame.png")
+            with Image.open(tmp_path / "frame.png") as picture:
+                assert (np.asarray(picture) == truth).all()

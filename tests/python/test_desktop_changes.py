@@ -65,6 +65,20 @@ def test_each_mode_switch_is_one_new_epoch_of_the_right_size(start_daemon: Calla
             assert stream.epoch == epoch, "nothing changes without a change"
 
 
+def test_another_resolution_of_the_same_pixels_changes_nothing(start_daemon: Callable[..., Any]) -> None:
+    with desktop("800x600x24", "#0080ff") as display, session(display) as s:
+        socket = start_daemon("--source", "screen", "--display", display).socket
+        with framering.open(socket=socket) as stream:
+            epoch = stream.next(timeout=LIMIT_S).epoch
+            for millimeters, color in (("100x75", "#112233"), ("400x300", "#332211")):
+                xrandr(display, "--fbmm", millimeters)
+                assert f"({millimeters} millimeters)" in s.run("xdpyinfo")
+                paint(display, color)
+                assert_shows(stream, s.x)
+                assert framering.monitors(socket)[0].scale == 1
+            assert stream.epoch == epoch
+
+
 def test_a_region_that_no_longer_fits_is_clipped_and_grows_again(start_daemon: Callable[..., Any]) -> None:
     with desktop("800x600x24", "#0080ff") as display, xlib(display) as x:
         socket = start_daemon("--source", "screen", "--display", display).socket

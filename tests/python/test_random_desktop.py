@@ -5,6 +5,7 @@ FRAMERING_OPERATIONS: how many; FRAMERING_SEED: which.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import time
@@ -27,7 +28,6 @@ OPERATIONS = int(os.environ.get("FRAMERING_OPERATIONS", "90"))
 LIMIT_S = 30
 REGION = (150, 100, 300, 250)
 MODES = ((640, 480), (799, 599), (500, 400), (460, 360), (320, 599))
-SHAPES = range(0, 154, 2)  # of the cursor font
 
 
 @dataclass
@@ -130,10 +130,14 @@ class Model:
         window.stream.close()
 
     def mode(self) -> None:
-        xrandr(self.display, "--output", "screen", "--mode", self.chance.choice(self.modes))
+        # Told the resolution, lest the screen's size in millimetres be rounded at each switch until it is 0.
+        words = ("--dpi", "96", "--output", "screen", "--mode", self.chance.choice(self.modes))
+        xrandr(self.display, *words)
 
     def shape(self) -> None:
-        self.x.set_pointer_shape(self.chance.choice(SHAPES))
+        width, height = self.chance.randrange(1, 65), self.chance.randrange(1, 65)
+        bits = self.chance.randbytes((width + 7) // 8 * height)
+        self.x.set_pointer_picture(width, height, bits, self.chance.randrange(2**24))
 
     def point(self) -> None:
         self.x.move_pointer(*self.place())
@@ -162,11 +166,9 @@ def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
-def left_over(socket: Path, pid: int, display: str) -> tuple[int, int, int]:
-    """Streams on demand, descriptors of the daemon, and resources in the server."""
-    with framering.connect(str(socket)) as connection:
-        streams = len(connection.list()) - 1
-    return streams, len(os.listdir(f"/proc/{pid}/fd")), count_resources(display)
+def left_over(connection: framering.Connection, pid: int, display: str) -> tuple[int, int, int]:
+    """Streams and descriptors of the daemon, and resources in the server."""
+    return len(connection.list()), len(os.listdir(f"/proc/{pid}/fd")), count_resources(display)
 
 
 def wait_until_equal(look: Callable[[], Any], expected: Any) -> None:
@@ -182,10 +184,21 @@ def test_whatever_happens_every_stream_shows_the_truth_and_nothing_is_left(
 ) -> None:
     seed = int(os.environ.get("FRAMERING_SEED", random.randrange(2**32)))
     chance = random.Random(seed)
-    with desktop("800x600x24", "#204060") as display, xlib(display) as x:
+    with (
+        desktop("800x600x24", "#204060") as display,
+        xlib(display) as x,
+        contextlib.ExitStack() as opened,
+    ):
         daemon = start_daemon("--source", "test:8x1@1", "--display", display, "--linger-ms", "0")
         modes = [add_mode(display, *size) for size in MODES]
-        look = partial(left_over, daemon.socket, daemon.pid, display)
+        connection = opened.enter_context(framering.connect(daemon.socket))
+        # Keeps the daemon's connection to the server, in which nothing of the other streams may stay.
+        keeper = opened.enter_context(connection.open("region:0,0,40x40", cursor="embedded"))
+        x.destroy(x.create(0, 0, 1, 1, 0))  # with the first one, Xlib makes what it keeps
+        x.sync()
+        keeper.wait_until(timeout=LIMIT_S).release()
+        look = partial(left_over, connection, daemon.pid, display)
+        before = look()
         memory = []
         for part in range(3):
             model = Model(display, x, daemon.socket, modes, chance)
@@ -197,10 +210,8 @@ def test_whatever_happens_every_stream_shows_the_truth_and_nothing_is_left(
                     error.add_note(f"FRAMERING_SEED={seed}, part {part}, operation {operation}: {name}")
                     raise
             model.close()
-            if part == 0:
-                wait_until_equal(lambda: look()[0], 0)
-                before = look()
+            keeper.wait_until(timeout=LIMIT_S).release()  # follows to the newest size
             wait_until_equal(look, before)
             memory.append(resident_bytes(daemon.pid))
         assert memory[2] < memory[0] + 2**24
-    print(f"{OPERATIONS} operations, FRAMERING_SEED={seed}: {before}, {np.array(memory) >> 20} MiB")
+    print(f"{OPERATIONS} operations, FRAMERING_SEED={seed}: {before}, {np.array(memory) >> 10} KiB")

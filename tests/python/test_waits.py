@@ -86,6 +86,17 @@ def test_wait_until_waits_for_the_future_and_no_longer_than_its_timeout(still: f
         still.wait_until(timeout=0)  # asks nobody
 
 
+def test_spinning_gives_the_same_frames(still: framering.Stream, stream: framering.Stream) -> None:
+    for _ in range(10):
+        moment = time.monotonic_ns()
+        assert still.wait_until(moment, timeout=20, spin_us=100_000).confirmed_ns >= moment
+        with stream.next(timeout=20, spin_us=100_000) as frame:
+            assert frame.valid
+    for spin_us in (-1, 1_000_001):
+        with pytest.raises(framering.InvalidArgument, match="0 to 1 s"):
+            still.wait_until(spin_us=spin_us)
+
+
 def test_latest_returns_the_same_frame_again(still: framering.Stream) -> None:
     assert still.latest().sequence == still.latest().sequence
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import signal
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import framering
@@ -14,6 +17,7 @@ from screens import desktop
 from xlib import xlib
 
 StreamOf = Callable[[str], framering.Stream]
+Program = subprocess.Popen[bytes]
 
 
 @contextlib.contextmanager
@@ -70,27 +74,19 @@ def test_programs_show_the_right_pixels_covered_and_partly_outside(
     term = start_xterm(composed)
     gears = composed.start("glxgears", "-geometry", "200x150+300+200")
     composed.start("zenity", "--info", "--title", "dialog", "--text", "What GTK draws")
-    windows = {
-        term: None,
-        composed.window("--name", "^glxgears$"): gears,
-        composed.window("--name", "^dialog$"): None,
-    }
+    windows = [term, composed.window("--name", "^glxgears$"), composed.window("--name", "^dialog$")]
     streams = {window: stream_of(f"window:{window:#x}") for window in windows}
     screen = stream_of("screen")
     for cover in windows:
         composed.run("xdotool", "windowraise", cover)
-        for window, drawing in windows.items():
-            # A program that draws all the time is held for the moment of looking.
-            if drawing:
-                drawing.send_signal(signal.SIGSTOP)
-            assert_shows(streams[window], composed.x, window)
-            if drawing:
-                drawing.send_signal(signal.SIGCONT)
+        with composed.held(gears):
+            for window in windows:
+                assert_shows(streams[window], composed.x, window)
     for place in ((-80, -60), (700, 500), (100, 100)):
         composed.run("xdotool", "windowmove", "--sync", term, *place)
         assert_shows(streams[term], composed.x, term)
-    gears.send_signal(signal.SIGSTOP)
-    assert_shows(screen, composed.x)
+    with composed.held(gears):
+        assert_shows(screen, composed.x)
     assert screen.shape == (600, 800, 4)
 
 
@@ -101,15 +97,44 @@ def test_a_program_that_draws_without_end_is_followed(
     gears = managed.start("glxgears", "-geometry", "200x150+300+200")
     window = managed.window("--name", "^glxgears$")
     stream = stream_of(f"window:{window:#x}")
+    assert_follows(stream, managed, gears, window)
+
+
+def assert_follows(stream: framering.Stream, desktop: Session, drawing: Program, window: int) -> None:
+    """A window that is drawn to all the time: frame after frame comes, and a held one has its pixels."""
     last = stream.next(timeout=30).sequence
     for _ in range(20):
-        frame = stream.next(timeout=30)
-        assert frame.sequence > last
-        assert frame.damage
-        last = frame.sequence
-        frame.release()
-    gears.send_signal(signal.SIGSTOP)
-    assert_shows(stream, managed.x, window)
+        with stream.next(timeout=30) as frame:
+            assert frame.sequence > last
+            assert frame.damage
+            last = frame.sequence
+    with desktop.held(drawing):
+        assert_shows(stream, desktop.x, window)
+
+
+PAGE = """<!DOCTYPE html><title>animation</title><style>
+body { background: #204060 }
+div { width: 90px; height: 90px; background: #e9c46a; animation: slide 1s linear infinite alternate }
+@keyframes slide { to { transform: translateX(240px) rotate(90deg); background: #2a9d8f } }
+</style><div></div>"""
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="there is no chromium")
+def test_a_browsers_animated_page_is_followed(
+    composed: Session, start_streams: Callable[[Session], StreamOf], tmp_path: Path
+) -> None:
+    stream_of = start_streams(composed)
+    page = tmp_path / "page.html"
+    page.write_text(PAGE)
+    options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
+    options += ["--window-position=60,40", "--window-size=500,400", f"--user-data-dir={tmp_path / 'profile'}"]
+    browser = composed.start("chromium", *options, f"--app={page.as_uri()}")
+    window = composed.window("--name", "^animation$")
+    with stream_of("window:class=Chromium") as stream:
+        assert_follows(stream, composed, browser, window)
+        cover = start_xterm(composed)
+        composed.run("xdotool", "windowraise", cover)
+        assert_follows(stream, composed, browser, window)
 
 
 def test_a_window_that_is_not_shown_keeps_its_last_content_and_comes_back(
@@ -123,12 +148,19 @@ def test_a_window_that_is_not_shown_keeps_its_last_content_and_comes_back(
         (("set_desktop_for_window", window, 1), ("set_desktop", 1)),
     ):
         last = assert_shows(stream, composed.x, window)
+        assert not stream.stale
         composed.run("xdotool", *hide)
         composed.wait_for(lambda: composed.x.grab(window) is None)
+        composed.wait_for(lambda: stream.stale)
+        assert not stream.wait_live(0)
         with stream.wait_until(timeout=30) as frame:
             assert (frame.numpy()[..., :3] == last[..., :3]).all()
-        composed.run("xdotool", *show)
+        with ThreadPoolExecutor() as threads:
+            lives = threads.submit(stream.wait_live, 30)
+            composed.run("xdotool", *show)
+            assert lives.result()
         composed.wait_for(lambda: composed.x.grab(window) is not None)
+        assert not stream.stale
         assert_shows(stream, composed.x, window)
 
 

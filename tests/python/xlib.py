@@ -9,6 +9,7 @@ from ctypes import (
     POINTER,
     Structure,
     byref,
+    c_byte,
     c_char_p,
     c_int,
     c_short,
@@ -22,6 +23,9 @@ from typing import Any
 import numpy as np
 
 Z_PIXMAP = 2
+TRUE_COLOR = 4
+INPUT_OUTPUT = 1
+BACKGROUND_BORDER_AND_COLORMAP = 1 << 1 | 1 << 3 | 1 << 13
 ALL_PLANES = c_ulong(-1)
 
 
@@ -62,9 +66,19 @@ _xlib.XGetImage.argtypes = [c_void_p, c_ulong, c_int, c_int, c_uint, c_uint, c_u
 _xlib.XGetGeometry.argtypes = [c_void_p, c_ulong, *[c_void_p] * 7]
 _xlib.XSync.argtypes = [c_void_p, c_int]
 _xlib.XDestroyImage.argtypes = [c_void_p]
-_xlib.XCreateSimpleWindow.restype = _xlib.XCreateFontCursor.restype = c_ulong
+_xlib.XCreateSimpleWindow.restype = _xlib.XCreateWindow.restype = _xlib.XCreateColormap.restype = c_ulong
+_xlib.XMatchVisualInfo.argtypes = [c_void_p, c_int, c_int, c_int, c_void_p]
+_xlib.XCreateColormap.argtypes = [c_void_p, c_ulong, c_void_p, c_int]
+_xlib.XCreateWindow.argtypes = [
+    *(c_void_p, c_ulong, c_int, c_int, c_uint, c_uint, c_uint),
+    *(c_int, c_uint, c_void_p, c_ulong, c_void_p),
+]
+_xlib.XSetWindowBackground.argtypes = [c_void_p, c_ulong, c_ulong]
+_xlib.XClearArea.argtypes = [c_void_p, c_ulong, c_int, c_int, c_uint, c_uint, c_int]
 _xlib.XCreateSimpleWindow.argtypes = [c_void_p, c_ulong, c_int, c_int, *[c_uint] * 3, c_ulong, c_ulong]
-_xlib.XCreateFontCursor.argtypes = [c_void_p, c_uint]
+_xlib.XCreateBitmapFromData.restype = _xlib.XCreatePixmapCursor.restype = c_ulong
+_xlib.XCreateBitmapFromData.argtypes = [c_void_p, c_ulong, c_char_p, c_uint, c_uint]
+_xlib.XCreatePixmapCursor.argtypes = [c_void_p, c_ulong, c_ulong, c_void_p, c_void_p, c_uint, c_uint]
 _xlib.XCreateGC.restype = c_void_p
 _xlib.XCreateGC.argtypes = [c_void_p, c_ulong, c_ulong, c_void_p]
 _xlib.XSetForeground.argtypes = [c_void_p, c_void_p, c_ulong]
@@ -73,9 +87,48 @@ _xlib.XMoveWindow.argtypes = [c_void_p, c_ulong, c_int, c_int]
 _xlib.XResizeWindow.argtypes = [c_void_p, c_ulong, c_uint, c_uint]
 _xlib.XDefineCursor.argtypes = [c_void_p, c_ulong, c_ulong]
 _xlib.XWarpPointer.argtypes = [c_void_p, c_ulong, c_ulong, c_int, c_int, c_uint, c_uint, c_int, c_int]
-for _name in ("XMapWindow", "XUnmapWindow", "XRaiseWindow", "XLowerWindow", "XDestroyWindow", "XFreeCursor"):
+for _name in (
+    "XMapWindow",
+    "XUnmapWindow",
+    "XRaiseWindow",
+    "XLowerWindow",
+    "XDestroyWindow",
+    "XFreeCursor",
+    "XFreePixmap",
+):
     getattr(_xlib, _name).argtypes = [c_void_p, c_ulong]
 _xlib.XSetErrorHandler(_ignore)
+
+
+class _XVisualInfo(Structure):
+    _fields_ = (
+        ("visual", c_void_p),
+        ("visualid", c_ulong),
+        *((name, c_int) for name in ("screen", "depth", "kind")),
+        *((name, c_ulong) for name in ("red_mask", "green_mask", "blue_mask")),
+        *((name, c_int) for name in ("colormap_size", "bits_per_rgb")),
+    )
+
+
+class _XSetWindowAttributes(Structure):
+    _fields_ = (
+        *((name, c_ulong) for name in ("background_pixmap", "background", "border_pixmap", "border")),
+        *((name, c_int) for name in ("bit_gravity", "win_gravity", "backing_store")),
+        *((name, c_ulong) for name in ("backing_planes", "backing_pixel")),
+        ("save_under", c_int),
+        *((name, c_ulong) for name in ("event_mask", "do_not_propagate_mask")),
+        ("override_redirect", c_int),
+        *((name, c_ulong) for name in ("colormap", "cursor")),
+    )
+
+
+class _XColor(Structure):
+    _fields_ = (
+        ("pixel", c_ulong),
+        *((name, c_ushort) for name in ("red", "green", "blue")),
+        ("flags", c_byte),
+        ("pad", c_byte),
+    )
 
 
 class _CursorImage(Structure):
@@ -166,6 +219,24 @@ class Xlib:
         assert window
         return int(window)
 
+    def create_with_alpha(self, x: int, y: int, width: int, height: int) -> int:
+        """A window of depth 32 on the root, transparent, that is not shown yet."""
+        info = _XVisualInfo()
+        assert _xlib.XMatchVisualInfo(self._display, 0, 32, TRUE_COLOR, byref(info))
+        colormap = _xlib.XCreateColormap(self._display, self.root, info.visual, 0)
+        attributes = _XSetWindowAttributes(colormap=colormap)
+        window = _xlib.XCreateWindow(
+            *(self._display, self.root, x, y, width, height, 0, 32, INPUT_OUTPUT, info.visual),
+            *(BACKGROUND_BORDER_AND_COLORMAP, byref(attributes)),
+        )
+        assert window
+        return int(window)
+
+    def clear(self, window: int, x: int, y: int, width: int, height: int, pixel: int) -> None:
+        """As fill(), of a window of any depth."""
+        _xlib.XSetWindowBackground(self._display, window, pixel)
+        _xlib.XClearArea(self._display, window, x, y, width, height, 0)
+
     def fill(self, window: int, x: int, y: int, width: int, height: int, color: int) -> None:
         _xlib.XSetForeground(self._display, self._gc, color)
         _xlib.XFillRectangle(self._display, window, self._gc, x, y, width, height)
@@ -191,11 +262,22 @@ class Xlib:
     def destroy(self, window: int) -> None:
         _xlib.XDestroyWindow(self._display, window)
 
-    def set_pointer_shape(self, shape: int) -> None:
-        """One of the cursor font, over the root and the windows on it."""
-        cursor = _xlib.XCreateFontCursor(self._display, shape)
+    def set_pointer_picture(self, width: int, height: int, bits: bytes, color: int) -> None:
+        """Of two colors and transparent where a bit says so, the hot spot in its middle; over the root and
+        the windows on it. It stays as it is: a theme may replace those of the cursor font by moving ones."""
+        source, mask = (
+            _xlib.XCreateBitmapFromData(self._display, self.root, data, width, height)
+            for data in (bits, bits[::-1])
+        )
+        red, green, blue = (color >> shift & 0xFF for shift in (16, 8, 0))
+        front, back = _XColor(0, 257 * red, 257 * green, 257 * blue), _XColor()
+        cursor = _xlib.XCreatePixmapCursor(
+            self._display, source, mask, byref(front), byref(back), width // 2, height // 2
+        )
         _xlib.XDefineCursor(self._display, self.root, cursor)
         _xlib.XFreeCursor(self._display, cursor)
+        for bitmap in (source, mask):
+            _xlib.XFreePixmap(self._display, bitmap)
 
     def move_pointer(self, x: int, y: int) -> None:
         _xlib.XWarpPointer(self._display, 0, self.root, 0, 0, 0, 0, x, y)

@@ -155,6 +155,18 @@ void X11Desktop::blank(bool dark) {
   sync();
 }
 
+void X11Desktop::set_edid(const std::vector<std::byte>& edid) {
+  constexpr std::string_view kName = "EDID";
+  const auto atom =
+      own(xcb_intern_atom_reply(xcb_, xcb_intern_atom(xcb_, 0, kName.size(), kName.data()), nullptr));
+  const auto resources = own(xcb_randr_get_screen_resources_current_reply(
+      xcb_, xcb_randr_get_screen_resources_current(xcb_, root_), nullptr));
+  const xcb_randr_output_t output = xcb_randr_get_screen_resources_current_outputs(resources.get())[0];
+  xcb_randr_change_output_property(xcb_, output, atom->atom, XCB_ATOM_INTEGER, 8, XCB_PROP_MODE_REPLACE,
+                                   static_cast<uint32_t>(edid.size()), edid.data());
+  sync();
+}
+
 void X11Desktop::resize(uint16_t width, uint16_t height) {
   const auto resources = own(xcb_randr_get_screen_resources_current_reply(
       xcb_, xcb_randr_get_screen_resources_current(xcb_, root_), nullptr));

@@ -38,6 +38,8 @@ class X11Desktop {
 
   void blank(bool dark);  // as the screen saver does
 
+  void set_edid(const std::vector<std::byte>& edid);  // of its first output
+
   // The RandR way; sizes up to the one that the server started with.
   void resize(uint16_t width, uint16_t height);
 

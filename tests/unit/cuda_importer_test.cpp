@@ -232,6 +232,24 @@ TEST_P(StreamReleaseTest, WhatTheDriverRefusesChangesNothing) {
   });
 }
 
+TEST_P(StreamReleaseTest, AStreamThatIsCapturedReleasesNothing) {
+  auto variables = GetParam().variables;
+  variables.emplace_back("FAKE_CUDA_CAPTURING", "1");
+  in_process(variables, [] {
+    const Gpu gpu;
+    const Imported imported;
+    imported.lease() = kClaim;
+    for (const auto& error : {imported.region().release_after(gpu.stream, {}, imported.lease()).error(),
+                              imported.region().mark(gpu.stream).error()}) {
+      EXPECT_EQ(error.code, proto::ErrorCode::kInvalidArgument);
+      EXPECT_THAT(error.text(), HasSubstr("captured"));
+    }
+    EXPECT_EQ(imported.lease(), kClaim);
+    must(imported.region().release_after(nullptr, {}, imported.lease()));
+    EXPECT_TRUE(soon([&] { return imported.lease() == 0; }));
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Ways, StreamReleaseTest,
     ::testing::Values(Way{"ByTheDevice", {}, 0},

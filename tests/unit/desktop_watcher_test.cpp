@@ -49,6 +49,15 @@ class DesktopWatcherTest : public ::testing::Test {
     return found && !(*found)->windows.empty() ? (*found)->windows[0].title : "";
   }
 
+  // A desktop with this window; changes_ counts what is told of it from now on.
+  void watch(const std::string& title) {
+    display_.show(with_window(title));
+    ASSERT_TRUE(ask());
+    watcher_.on_change([this] { ++changes_; });
+    watcher_.watch(true);
+  }
+
+  int changes_ = 0;
   boost::asio::io_context io_;
   FakeDisplay display_;
   DesktopWatcher watcher_{io_, [this] { return display_.open(); }, 300ms};
@@ -95,31 +104,21 @@ TEST_F(DesktopWatcherTest, AThousandWhoAskAtOnceShareALook) {
 }
 
 TEST_F(DesktopWatcherTest, WhoWatchesIsToldOfEachChangeAndOfNothingElse) {
-  int changes = 0;
-  watcher_.on_change([&] { ++changes; });
-  display_.show(with_window("first"));
-  ASSERT_TRUE(ask());
-  watcher_.watch(true);
-  const int before = changes;
+  watch("first");
   display_.show(with_window("second"));
-  run_until([&] { return changes == before + 1; });
+  run_until([&] { return changes_ == 1; });
   const int looks = display_.looks;
   display_.show(with_window("second"));
   run_until([&] { return display_.looks > looks; });
   io_.restart();
   io_.run_for(50ms);
-  EXPECT_EQ(changes, before + 1) << "it looks as before";
+  EXPECT_EQ(changes_, 1) << "it looks as before";
 }
 
 TEST_F(DesktopWatcherTest, ADesktopThatIsLostAndComesBackIsAChangeEach) {
-  int changes = 0;
-  watcher_.on_change([&] { ++changes; });
-  display_.show(with_window("first"));
-  ASSERT_TRUE(ask());
-  watcher_.watch(true);
-  const int before = changes;
+  watch("first");
   display_.lose("the X server has gone");
-  run_until([&] { return changes == before + 2; });
+  run_until([&] { return changes_ == 2; });
   EXPECT_EQ(title(), "first");
   EXPECT_EQ(display_.opens, 2);
 }

@@ -99,7 +99,7 @@ TEST(Message, UnknownEnumValuesAreRefused) {
     reply.memory = memory;
     expect_refused(encode({1, reply}), ErrorCode::kInvalidArgument, "memory");
   }
-  for (const int role : {0, 5, 255}) {
+  for (const int role : {0, 6, 255}) {
     OpenReply reply;
     reply.max_leases = 1;
     reply.fd_roles = {static_cast<FdRole>(role)};

@@ -23,7 +23,7 @@ class PublisherTest : public ::testing::Test {
   proto::LeasePage& add_reader(uint64_t asked_ns = 0, bool cursor = false) {
     auto reader = Reader::create({.wake_pipe = true, .cursor = cursor});
     EXPECT_TRUE(reader);
-    (*reader)->asked_ns = asked_ns;
+    (*reader)->page()->asked_ns = asked_ns;
     table_.add(*reader);
     return *(*reader)->page();
   }
@@ -146,7 +146,7 @@ TEST_F(PublisherTest, OneWhomAConfirmationOrThePointerConcernsIsWokenBeforeThePu
   proto::LeasePage& concerned = add_reader(0, /*cursor=*/true);
   Reader& reader = *table_.snapshot()->back().reader;
   for (uint64_t i = 1; i <= 20; ++i) {
-    reader.asked_ns = 10 * i;
+    reader.page()->asked_ns = 10 * i;
     for (proto::LeasePage* page : {&indifferent, &concerned}) page->waiting.store(1);
     publisher_->notify_confirmed(10 * i);
     ASSERT_EQ(concerned.waiting.load(), 0u);
@@ -200,7 +200,7 @@ TEST_F(PublisherTest, WhoIsWokenForAFrameAndAsksAtOnceIsWokenForTheAnswerToo) {
     page.waiting.store(1);
     publisher_->notify();
     ASSERT_TRUE(soon([&] { return page.waiting.load() == 0; }));
-    reader.asked_ns = i;
+    reader.page()->asked_ns = i;
     page.waiting.store(1);
     publisher_->notify_confirmed(i);
     ASSERT_TRUE(soon([&] { return page.waiting.load() == 0; })) << "confirmation " << i;
@@ -213,7 +213,7 @@ TEST_F(PublisherTest, ReadersMayLeaveWhileTheyAreWoken) {
   std::thread comings_and_goings([&] {
     while (!done) {
       auto reader = *Reader::create({.wake_pipe = true});
-      reader->asked_ns = asked_ns.load();
+      reader->page()->asked_ns = asked_ns.load();
       reader->page()->armed.store(1);
       reader->page()->waiting.store(1);
       table_.add(reader);

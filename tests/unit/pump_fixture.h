@@ -153,6 +153,30 @@ class PumpTest : public testing::Test {
     EXPECT_TRUE(attachment);
     return *std::move(attachment);
   }
+  // As a client does that waits for a frame of this moment.
+  static void ask(const Attachment& at, uint64_t moment_ns) {
+    at.reader().page()->asked_ns.store(moment_ns);
+    const uint64_t one = 1;
+    ASSERT_EQ(write(at.reader().bell(), &one, sizeof one), 8);
+  }
+  // There is a frame for it by then.
+  std::unique_ptr<Attachment> attach_to_frame(ReaderOptions options = {}) {
+    auto attachment = attach(options);
+    EXPECT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+    return attachment;
+  }
+  // It leases the frames 1 to 3, and with them every slot.
+  std::unique_ptr<Attachment> attach_to_all_slots() {
+    ReaderOptions options;
+    options.max_leases = 3;
+    auto attachment = attach(options);
+    for (int i = 0; i < 3; ++i) {
+      if (i > 0) script_.change();  // the first frame comes by itself
+      EXPECT_TRUE(soon([&] { return latest(*attachment).sequence == uint64_t(i) + 1; }));
+      attachment->reader().page()->leases[i].store(latest(*attachment).pack());
+    }
+    return attachment;
+  }
   static FrameRef latest(const Attachment& at) {
     return FrameRef::unpack(at.epoch().ring->control()->latest.load());
   }

@@ -19,8 +19,7 @@ TEST_F(PumpTest, TheFirstSubscriberGetsAFreshFrameAtOnceThoughNothingChanges) {
   for (int round = 0; round < 3; ++round) {
     // The pump has noticed that nobody is left.
     ASSERT_TRUE(soon([&] { return !control || control->latest.load() == 0; }));
-    const auto attachment = attach();
-    ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+    const auto attachment = attach_to_frame();
     EXPECT_EQ(latest(*attachment).sequence, uint64_t(round) + 1);
     const int captures = script_.captures;
     std::this_thread::sleep_for(50ms);
@@ -31,8 +30,7 @@ TEST_F(PumpTest, TheFirstSubscriberGetsAFreshFrameAtOnceThoughNothingChanges) {
 
 TEST_F(PumpTest, AFrameFromBeforeAPauseIsNotOfferedAsTheLatest) {
   run();
-  auto attachment = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  auto attachment = attach_to_frame();
   const proto::ControlPage* control = attachment->epoch().ring->control();
   attachment->unsubscribe();
   EXPECT_TRUE(soon([&] { return control->latest.load() == 0; }));
@@ -40,8 +38,7 @@ TEST_F(PumpTest, AFrameFromBeforeAPauseIsNotOfferedAsTheLatest) {
 
 TEST_F(PumpTest, EveryChangeIsPublishedAndWakesTheReader) {
   run();
-  const auto attachment = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  const auto attachment = attach_to_frame();
   for (uint64_t i = 0; i < 50; ++i) {
     const uint64_t before = latest(*attachment).sequence;
     attachment->reader().page()->waiting.store(1);
@@ -56,8 +53,7 @@ TEST_F(PumpTest, TheRateCapHoldsAndTheLastChangeIsNotLost) {
   run();
   ReaderOptions options;
   options.max_fps = 100;
-  const auto attachment = attach(options);
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  const auto attachment = attach_to_frame(options);
   const auto begin = std::chrono::steady_clock::now();
   const int before = script_.captures;
   while (std::chrono::steady_clock::now() - begin < 300ms) {
@@ -77,8 +73,7 @@ TEST_F(PumpTest, TheRateCapHoldsAndTheLastChangeIsNotLost) {
 
 TEST_F(PumpTest, AResizeMakesANewEpochAndSequencesGoOn) {
   run();
-  const auto old = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*old)); }));
+  const auto old = attach_to_frame();
   script_.width = 128;
   script_.change();
   ASSERT_TRUE(soon([&] { return state(*old) == StreamState::kSuperseded; }));
@@ -92,8 +87,7 @@ TEST_F(PumpTest, AResizeMakesANewEpochAndSequencesGoOn) {
 TEST_F(PumpTest, TheStateOfTheDesktopIsToldToReadersOfThisEpochAndTheNext) {
   using proto::kDesktopAway, proto::kDesktopBlanked, proto::kDesktopLocked;
   run();
-  const auto old = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*old)); }));
+  const auto old = attach_to_frame();
   EXPECT_EQ(desktop(*old), 0u);
   const auto told = [&](auto change, uint32_t expected) {
     old->reader().page()->waiting.store(1);
@@ -120,8 +114,7 @@ TEST_F(PumpTest, TheStateOfTheDesktopIsToldToReadersOfThisEpochAndTheNext) {
 
 TEST_F(PumpTest, ALostSourceEndsTheStreamWithItsReasonAndComesBack) {
   run();
-  const auto attachment = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  const auto attachment = attach_to_frame();
   script_.refuse_open = true;
   script_.gone = true;
   script_.change();
@@ -141,28 +134,19 @@ TEST_F(PumpTest, ALostSourceEndsTheStreamWithItsReasonAndComesBack) {
 
 TEST_F(PumpTest, AStarvedStreamCountsDropsAndGoesOnWhenALeaseEnds) {
   run();
-  ReaderOptions options;
-  options.max_leases = 3;
-  const auto attachment = attach(options);
-  auto& leases = attachment->reader().page()->leases;
-  for (int i = 0; i < 3; ++i) {
-    if (i > 0) script_.change();  // the first frame comes by itself
-    ASSERT_TRUE(soon([&] { return latest(*attachment).sequence == uint64_t(i) + 1; }));
-    leases[i].store(latest(*attachment).pack());
-  }
+  const auto attachment = attach_to_all_slots();
   script_.change();
   ASSERT_TRUE(soon([&] { return stream_->dropped > 2; }));
   EXPECT_EQ(latest(*attachment).sequence, 3u);
   EXPECT_GT(attachment->reader().drops_caused, 0u);
-  leases[0].store(0);
+  attachment->reader().page()->leases[0].store(0);
   EXPECT_TRUE(soon([&] { return latest(*attachment).sequence == 4; }));
 }
 
 TEST_F(PumpTest, ActivityIsFollowedByOneFullCaptureAndThenSilence) {
   script_.safety = true;
   run();
-  const auto attachment = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  const auto attachment = attach_to_frame();
   const auto full_by = std::chrono::steady_clock::now() + std::chrono::nanoseconds(kSafetyIntervalNs) + 2s;
   while (script_.full_captures == 0 && std::chrono::steady_clock::now() < full_by)
     std::this_thread::sleep_for(10ms);
@@ -180,8 +164,7 @@ TEST_F(PumpTest, AskedForASignOfLifeItAnswersWhateverItWaitsForAndCapturesNothin
   };
   EXPECT_TRUE(answers()) << "nobody reads";
   {
-    const auto attachment = attach();
-    ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+    const auto attachment = attach_to_frame();
     const int captures = script_.captures;
     EXPECT_TRUE(answers()) << "nothing changes";
     EXPECT_EQ(script_.captures, captures);
@@ -208,8 +191,7 @@ TEST_F(PumpTest, AChangeAfterALongSilenceIsOneCaptureOfTheChange) {
   script_.safety = true;
   run();
   std::this_thread::sleep_for(std::chrono::nanoseconds(kSafetyIntervalNs) + 200ms);
-  const auto attachment = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  const auto attachment = attach_to_frame();
   std::this_thread::sleep_for(300ms);
   EXPECT_EQ(script_.captures, 1);
   EXPECT_EQ(script_.full_captures, 0) << "what it follows is younger than the interval";
@@ -217,8 +199,7 @@ TEST_F(PumpTest, AChangeAfterALongSilenceIsOneCaptureOfTheChange) {
 
 TEST_F(PumpTest, WhyASourceCannotBeOpenedAgainIsTold) {
   run();
-  const auto attachment = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  const auto attachment = attach_to_frame();
   script_.refuse_open = true;
   script_.gone = true;
   script_.change();

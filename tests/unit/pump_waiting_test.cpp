@@ -13,18 +13,18 @@ TEST_F(PumpTest, AnUnchangedFrameIsConfirmedWithoutACaptureAndOnlyWhoAskedIsWoke
   ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
   const uint64_t sequence = latest(*attachment).sequence;
   const int captures = script_.captures;
-  const auto ask = [&] {
+  const auto wait = [&] {
     attachment->reader().page()->waiting.store(1);
     const uint64_t asked = now_ns();
-    attachment->ask_confirmation(asked);
+    ask(*attachment, asked);
     ASSERT_TRUE(soon([&] { return confirmed(*attachment) >= asked; }));
     ASSERT_TRUE(soon([&] { return attachment->reader().page()->waiting.load() == 0; }));
   };
   // The second comes after the last wake-up for the first frame.
-  for (int i = 0; i < 2; ++i) ask();
+  for (int i = 0; i < 2; ++i) wait();
   other->reader().page()->waiting.store(1);
   const uint32_t word = other->reader().page()->wake_word.load();
-  for (int i = 0; i < 2; ++i) ask();
+  for (int i = 0; i < 2; ++i) wait();
   EXPECT_EQ(script_.captures, captures);
   EXPECT_EQ(latest(*attachment).sequence, sequence);
   EXPECT_EQ(other->reader().page()->wake_word.load(), word);
@@ -33,12 +33,11 @@ TEST_F(PumpTest, AnUnchangedFrameIsConfirmedWithoutACaptureAndOnlyWhoAskedIsWoke
 
 TEST_F(PumpTest, AChangeThatTheSourceTellsOnlyWhenAskedIsCapturedAndNotConfirmed) {
   run();
-  const auto attachment = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  const auto attachment = attach_to_frame();
   const uint64_t sequence = latest(*attachment).sequence;
   script_.change_in_sync = true;
   const uint64_t asked = now_ns();
-  attachment->ask_confirmation(asked);
+  ask(*attachment, asked);
   ASSERT_TRUE(soon([&] { return confirmed(*attachment) >= asked; }));
   EXPECT_EQ(latest(*attachment).sequence, sequence + 1);
   EXPECT_GE(proto::slot_headers(attachment->epoch().ring->control())[latest(*attachment).slot]
@@ -55,61 +54,75 @@ TEST_F(PumpTest, AnyNumberOfWaitersCostsABoundedNumberOfRoundTrips) {
   const int before = script_.syncs;
   uint64_t asked = 0;
   while (now_ns() < begin + 200'000'000) {
-    for (const auto& attachment : attachments) attachment->ask_confirmation(asked = now_ns());
+    for (const auto& attachment : attachments) ask(*attachment, asked = now_ns());
   }
   ASSERT_TRUE(soon([&] { return confirmed(*attachments[0]) >= asked; }));
   EXPECT_LE(uint64_t(script_.syncs - before), (now_ns() - begin) / kConfirmationIntervalNs + 2);
   EXPECT_GT(attachments[0]->reader().confirmations_asked, 1u) << "it can be told who asks so much";
 }
 
+TEST_F(PumpTest, AMomentThatHasNotComeIsNoWishAndHidesNobodyElses) {
+  run();
+  const auto early = attach();
+  const auto other = attach_to_frame();
+  ask(*early, UINT64_MAX);
+  const uint64_t asked = now_ns();
+  ask(*other, asked);
+  EXPECT_TRUE(soon([&] { return confirmed(*other) >= asked; }));
+  EXPECT_LT(confirmed(*other), now_ns());
+  EXPECT_EQ(early->reader().confirmations_asked, 0u);
+  EXPECT_EQ(other->reader().confirmations_asked, 1u);
+}
+
+TEST_F(PumpTest, WhoHasHungUpAsksForNothingMore) {
+  run();
+  const auto gone = attach();
+  const auto stays = attach_to_frame();
+  gone->unsubscribe();
+  ask(*gone, now_ns());
+  const uint64_t asked = now_ns();
+  ask(*stays, asked);
+  EXPECT_TRUE(soon([&] { return confirmed(*stays) >= asked; }));
+  EXPECT_EQ(gone->reader().confirmations_asked, 0u);
+}
+
 TEST_F(PumpTest, WhoWaitsGetsAChangeAtTheStreamsRateAndNotAtTheReadersOwn) {
   run();
   ReaderOptions options;
   options.max_fps = 0.01;
-  const auto attachment = attach(options);
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  const auto attachment = attach_to_frame(options);
   script_.change();
   const uint64_t asked = now_ns();
-  attachment->ask_confirmation(asked);
+  ask(*attachment, asked);
   EXPECT_TRUE(soon([&] { return confirmed(*attachment) >= asked && latest(*attachment).sequence == 2; }));
 }
 
 TEST_F(PumpTest, AStarvedStreamConfirmsNothingThatHasChangedUntilItHasASlot) {
   run();
-  ReaderOptions options;
-  options.max_leases = 3;
-  const auto attachment = attach(options);
-  auto& leases = attachment->reader().page()->leases;
-  for (int i = 0; i < 3; ++i) {
-    script_.change();
-    ASSERT_TRUE(soon([&] { return latest(*attachment).sequence == uint64_t(i) + 1; }));
-    leases[i].store(latest(*attachment).pack());
-  }
+  const auto attachment = attach_to_all_slots();
   script_.change();
   ASSERT_TRUE(soon([&] { return stream_->dropped > 0; }));
   const uint64_t asked = now_ns();
-  attachment->ask_confirmation(asked);
+  ask(*attachment, asked);
   const uint64_t dropped = stream_->dropped;
   ASSERT_TRUE(soon([&] { return stream_->dropped > dropped + 3; }));
   EXPECT_LT(confirmed(*attachment), asked);
-  leases[0].store(0);
+  attachment->reader().page()->leases[0].store(0);
   EXPECT_TRUE(soon([&] { return confirmed(*attachment) >= asked && latest(*attachment).sequence == 4; }));
 }
 
 TEST_F(PumpTest, ASourceThatIsGoneWhenAskedEndsTheStream) {
   run();
-  const auto attachment = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  const auto attachment = attach_to_frame();
   script_.gone = true;
-  attachment->ask_confirmation(now_ns());
+  ask(*attachment, now_ns());
   EXPECT_TRUE(soon([&] { return state(*attachment) == StreamState::kEnded; }));
 }
 
 TEST_F(PumpTest, AMovingPointerIsToldToWhoFollowsItWithoutACapture) {
   script_.has_cursor = true;
   run();
-  const auto plain = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*plain)); }));
+  const auto plain = attach_to_frame();
   EXPECT_EQ(script_.cursor_looks, 0) << "nobody follows it";
   ReaderOptions options;
   options.cursor = true;
@@ -139,12 +152,11 @@ TEST_F(PumpTest, WhoFollowsThePointerHasItWithAConfirmedFrame) {
   run();
   ReaderOptions options;
   options.cursor = true;
-  const auto attachment = attach(options);
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  const auto attachment = attach_to_frame(options);
   for (int32_t x = 100; x < 120; ++x) {
     script_.cursor_x = x;
     const uint64_t asked = now_ns();
-    attachment->ask_confirmation(asked);
+    ask(*attachment, asked);
     ASSERT_TRUE(soon([&] { return confirmed(*attachment) >= asked; }));
     EXPECT_EQ(proto::CursorRef::unpack(attachment->epoch().ring->control()->cursor.load()).x, x);
   }
@@ -153,8 +165,7 @@ TEST_F(PumpTest, WhoFollowsThePointerHasItWithAConfirmedFrame) {
 TEST_F(PumpTest, AKeepaliveConfirmsAnUnchangedSourceByItself) {
   options_.keepalive_ms = 10;
   run();
-  const auto attachment = attach();
-  ASSERT_TRUE(soon([&] { return bool(latest(*attachment)); }));
+  const auto attachment = attach_to_frame();
   const int captures = script_.captures;
   for (int i = 0; i < 5; ++i) {
     const uint64_t begin = now_ns();

@@ -125,6 +125,7 @@ class ServerTest : public ::testing::Test {
   }
   static std::shared_ptr<Epoch> make_epoch(uint64_t number = 1) {
     auto epoch = std::make_shared<Epoch>();
+    epoch->bells = *ReaderBells::create();
     epoch->geometry = {64, 32, PixelFormat::kBgrx8888};
     epoch->pool = *HostPool::create(epoch->geometry, 8);
     EXPECT_TRUE(epoch->pool->seal());

@@ -16,8 +16,6 @@ namespace {
 
 using proto::CloseReply;
 using proto::CloseRequest;
-using proto::ConfirmReply;
-using proto::ConfirmRequest;
 using proto::FdRole;
 using proto::Hello;
 using proto::ListReply;
@@ -113,18 +111,25 @@ TEST_F(SessionTest, AFieldOutOfRangeDropsTheClientAndNamesTheRange) {
   EXPECT_EQ(readers(), 0u);
 }
 
-TEST_F(SessionTest, AConfirmationIsAskedForAnOpenStreamAndAMomentThatHasCome) {
+TEST_F(SessionTest, AClientsBellCallsThePumpOfItsStreamForAsLongAsItIsOpen) {
   Peer peer = connect();
-  const uint32_t id = peer.greet().open(kSource).stream_id;
-  EXPECT_EQ(peer.ask<Error>(ConfirmRequest{id + 1, 1}).code, ErrorCode::kNotFound);
-  EXPECT_EQ(peer.ask<Error>(ConfirmRequest{id, UINT64_MAX}).code, ErrorCode::kInvalidArgument);
-  EXPECT_FALSE(epoch_->confirmation_wanted);
-  const uint64_t now = now_ns();
-  peer.ask<ConfirmReply>(ConfirmRequest{id, now});
-  EXPECT_TRUE(epoch_->confirmation_wanted);
-  EXPECT_EQ(epoch_->readers.snapshot()->front().reader->asked_ns, now);
-  const auto listed = peer.ask<ListReply>(ListRequest{});
-  EXPECT_EQ(listed.streams.front().clients.front().confirmations_asked, 1u);
+  const auto reply = peer.greet().open(kSource);
+  const proto::UniqueFd bell(dup(peer.fds().at(3).get()));
+  const auto ring = [&] {
+    const uint64_t one = 1;
+    ASSERT_EQ(write(bell.get(), &one, sizeof one), 8);
+  };
+  EXPECT_FALSE(epoch_->bells.take());
+  for (int i = 0; i < 3; ++i) {
+    ring();
+    ring();
+    EXPECT_TRUE(readable(epoch_->bells.fd()));
+    EXPECT_TRUE(epoch_->bells.take());
+    EXPECT_FALSE(epoch_->bells.take()) << "once";
+  }
+  peer.ask<CloseReply>(CloseRequest{reply.stream_id});
+  ring();
+  EXPECT_FALSE(epoch_->bells.take());
 }
 
 TEST_F(SessionTest, MessagesOfADaemonAreNoRequests) {
@@ -133,7 +138,7 @@ TEST_F(SessionTest, MessagesOfADaemonAreNoRequests) {
   OpenReply reply;
   reply.max_leases = 1;
   for (const Body& body : {Body(Welcome{}), Body(ListReply{}), Body(reply), Body(CloseReply{}),
-                           Body(ConfirmReply{}), Body(Error{})}) {
+                           Body(Error{})}) {
     const auto error = peer.ask<Error>(body);
     EXPECT_EQ(error.code, ErrorCode::kProtocol);
     EXPECT_EQ(error.message, "a client sends requests only");
@@ -202,8 +207,8 @@ TEST_F(SessionTest, AnOpenStreamComesWithItsDescriptorsAndFacts) {
   EXPECT_EQ(reply.epoch, 7u);
   EXPECT_EQ(reply.lease_ms, 250u);
   EXPECT_EQ(reply.max_leases, 5);
-  ASSERT_THAT(reply.fd_roles, ElementsAre(FdRole::kControl, FdRole::kPixels, FdRole::kLease));
-  ASSERT_EQ(peer.fds().size(), 3u);
+  ASSERT_THAT(reply.fd_roles, ElementsAre(FdRole::kControl, FdRole::kPixels, FdRole::kLease, FdRole::kBell));
+  ASSERT_EQ(peer.fds().size(), 4u);
   const uint64_t sizes[] = {reply.control_bytes, reply.region_bytes, proto::kLeaseBytes};
   const int access[] = {O_RDONLY, O_RDONLY, O_RDWR};
   for (size_t i = 0; i < 3; ++i) {
@@ -221,9 +226,9 @@ TEST_F(SessionTest, AWakePipeIsGivenToWhoAsksForOne) {
   request.wake_pipe = true;
   const auto reply = peer.greet().ask<OpenReply>(request);
   ASSERT_THAT(reply.fd_roles,
-              ElementsAre(FdRole::kControl, FdRole::kPixels, FdRole::kLease, FdRole::kWakePipe));
-  ASSERT_EQ(peer.fds().size(), 4u);
-  const int pipe_end = peer.fds()[3].get();
+              ElementsAre(FdRole::kControl, FdRole::kPixels, FdRole::kLease, FdRole::kBell, FdRole::kWakePipe));
+  ASSERT_EQ(peer.fds().size(), 5u);
+  const int pipe_end = peer.fds()[4].get();
   EXPECT_FALSE(readable(pipe_end));
   epoch_->readers.snapshot()->at(0).reader->page()->armed.store(1);
   epoch_->publisher.notify();

@@ -20,6 +20,7 @@ class StreamTest : public ::testing::Test {
   }
   static std::shared_ptr<Epoch> make_epoch(uint64_t number = 1) {
     auto epoch = std::make_shared<Epoch>();
+    epoch->bells = *ReaderBells::create();
     epoch->geometry = {8, 8, PixelFormat::kBgrx8888};
     epoch->pool = *HostPool::create(epoch->geometry, 3);
     epoch->ring = *Ring::create({.geometry = epoch->geometry,

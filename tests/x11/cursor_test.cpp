@@ -176,6 +176,22 @@ TEST_F(CursorTest, EmbeddedItsMotionAsksForACaptureThatChangesOnlyWhereItWasAndI
   EXPECT_TRUE(bound.capture(2).damage.empty());
 }
 
+TEST_F(CursorTest, EmbeddedAnotherPictureInItsPlaceChangesThatPlaceAlone) {
+  const BoundSource bound = open(/*embed=*/true);
+  pointer_.move(50, 50);
+  PointerPicture picture = random_picture(random_, 10, 10);
+  for (uint32_t slot = 0; slot < 3; ++slot) {
+    picture.argb[5] = 0xff000000 | slot;  // as a pointer that moves by itself
+    pointer_.show(picture);
+    const CaptureInfo shown = bound.capture(slot);
+    if (slot == 0) continue;  // the first frame is changed all over
+    ASSERT_EQ(shown.damage.size(), 1u);
+    EXPECT_EQ(*shown.damage.begin(), (DamageRect{static_cast<uint16_t>(50 - picture.hot_x),
+                                                 static_cast<uint16_t>(50 - picture.hot_y), 10, 10}));
+    EXPECT_EQ(differing_pixels(bound.geometry(), bound.pixels(slot), pointer_.composed()), 0u);
+  }
+}
+
 TEST_F(CursorTest, InARegionItHasTheRegionsCoordinates) {
   const BoundSource bound =
       bind(open_x11_source({.display = server_.display(), .part = RegionName{100, 50, 120, 90}}));

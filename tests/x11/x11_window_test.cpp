@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <xcb/composite.h>
 
 #include <random>
 #include <stdexcept>
@@ -11,6 +12,7 @@
 #include "tests/support/bound_source.h"
 #include "tests/support/seed.h"
 #include "tests/support/soon.h"
+#include "tests/support/x11_refusing_proxy.h"
 #include "tests/support/x11_window.h"
 #include "tests/support/xvfb.h"
 
@@ -253,6 +255,17 @@ TEST_F(X11WindowTest, RandomOperationsNeverGiveAWrongPixel) {
     ASSERT_EQ(differing_pixels(bound.geometry(), bound.pixels(slot), model), 0u)
         << "seed " << seed << ", operation " << i;
   }
+}
+
+TEST_F(X11WindowTest, OneThatCannotBeRedirectedIsToldByNameWithTheServersReason) {
+  X11TestWindow window(xvfb_.display(), {.title = "unwilling"});
+  const testing::X11RefusingProxy proxy(xvfb_.display(), "Composite", XCB_COMPOSITE_REDIRECT_WINDOW);
+  const auto opened = open_x11_window({proxy.display(), WindowId{window.id()}});
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::kUnavailable);
+  EXPECT_THAT(opened.error().text(),
+              AllOf(HasSubstr(window.source().substr(7) + " \"unwilling\""),
+                    HasSubstr("cannot be redirected: "), HasSubstr("refused request")));
 }
 
 TEST_F(X11WindowTest, WithoutCompositeWhatStillWorksIsTold) {

@@ -81,10 +81,10 @@ class FRAMERING_API Frame {
 
   // For device memory: gives the slot back once the work that is on this stream by now is done, without
   // waiting for it, and empties the frame. With release() instead, a kernel that still reads the slot would
-  // see the next frame come in. `cuda_stream` is a CUstream or cudaStream_t of the frame's device that is not
-  // being captured; nullptr is the legacy default stream. The lease time goes on meanwhile. True if the frame
-  // was valid until now. Throws invalid_argument for host memory, forked, unavailable (the driver refuses);
-  // the frame is then held as before.
+  // see the next frame come in. `cuda_stream` is a CUstream or cudaStream_t of the frame's device; nullptr is
+  // the legacy default stream. The lease time goes on meanwhile. True if the frame was valid until now.
+  // Throws invalid_argument for host memory and for a stream that is being captured into a graph, forked,
+  // unavailable (the driver refuses); the frame is then held as before.
   bool release_after(void* cuda_stream);
 
   // For device memory read on several streams: whatever then gives the slot back, release(), release_after()

@@ -54,11 +54,12 @@ class FRAMERING_API Stream {
   // captured after the moment comes by itself; an unchanged source is not captured again but asked, through
   // the daemon, whether it has changed. A change that is held back by a rate cap is captured as soon as the
   // daemon's own max_fps allows. Waits up to `timeout`, for a moment in the future too; with none it takes
-  // what is known already and asks nobody. The daemon's answer may take longer than that, 5 s at most.
-  // Throws, and moves next(), as latest() does.
+  // what is known already and asks nobody. `spin` is as in next(), and counts from the call. Throws, and
+  // moves next(), as latest() does.
   std::optional<Frame> wait_until(uint64_t capture_ns,
                                   std::chrono::nanoseconds timeout = std::chrono::seconds(5),
-                                  const std::function<bool()>& on_signal = {});
+                                  const std::function<bool()>& on_signal = {},
+                                  std::chrono::microseconds spin = std::chrono::microseconds::zero());
 
   // Until when the newest frame is known to show the source (CLOCK_MONOTONIC, ns). With keepalive() above 0
   // it moves at least that often though nothing changes: where it has stood still for much longer, the source

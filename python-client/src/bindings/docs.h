@@ -194,7 +194,7 @@ effect, and Frame.confirmed_ns proves it. A frame that was captured after the mo
 an unchanged source is not captured again but asked, through the daemon, whether it has changed. A
 change that is held back by a rate cap is captured as soon as the daemon's own max_fps allows. Waits,
 timeout seconds at most, for a moment in the future too; with 0 it takes what is known already and
-asks nobody. Raises as next() does.)";
+asks nobody. spin_us is as in next(), from the call. Raises as next() does.)";
 inline constexpr char kWaitLive[] =
     R"(Wait until the stream is not stale: True, or False if it still is after ``timeout`` seconds.
 

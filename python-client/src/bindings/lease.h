@@ -26,7 +26,8 @@ class Lease {
   void hold_until(void* cuda_stream);
 
   void end() noexcept { shared_.reset(); }
-  // Device memory: end(), once the work that is on this stream by now is done.
+  // Device memory: end(), once the work that is on this stream by now is done. What is captured into a graph
+  // is not waited for: it has not begun, and whoever replays it holds the frame.
   void end_after(void* cuda_stream) noexcept;
 
  private:

@@ -135,12 +135,13 @@ PyStream PyStream::every() const {
   return PyStream(connection_->open(options), connection_, origin_->socket);
 }
 
-PyFrame PyStream::wait_until(std::optional<uint64_t> capture_ns, std::optional<double> timeout) {
+PyFrame PyStream::wait_until(std::optional<uint64_t> capture_ns, std::optional<double> timeout,
+                             int64_t spin_us) {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   const uint64_t at_ns = capture_ns.value_or(
       static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count()));
-  return take(to_timeout(timeout), [this, at_ns](auto limit, const std::function<bool()>& on_signal) {
-    return stream_.wait_until(at_ns, limit, on_signal);
+  return take(to_timeout(timeout), [=, this](auto limit, const std::function<bool()>& on_signal) {
+    return stream_.wait_until(at_ns, limit, on_signal, std::chrono::microseconds(spin_us));
   });
 }
 
@@ -214,7 +215,7 @@ void bind_frames(nb::class_<PyStream>& stream) {
            docs::kNext)
       .def("latest", &PyStream::latest, nb::arg("timeout") = 5.0, docs::kLatest)
       .def("wait_until", &PyStream::wait_until, nb::arg("capture_ns") = nb::none(), nb::arg("timeout") = 5.0,
-           docs::kWaitUntil)
+           nb::kw_only(), nb::arg("spin_us") = 0, docs::kWaitUntil)
       .def(
           "__iter__", [](nb::handle self) { return nb::borrow(self); },
           nb::sig("def __iter__(self) -> Stream"))

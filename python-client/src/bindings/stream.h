@@ -41,7 +41,7 @@ class PyStream {
 
   // Another stream of the same source, in order.
   PyStream every() const;
-  PyFrame wait_until(std::optional<uint64_t> capture_ns, std::optional<double> timeout);
+  PyFrame wait_until(std::optional<uint64_t> capture_ns, std::optional<double> timeout, int64_t spin_us);
   // False where it still is stale after the timeout.
   bool wait_live(std::optional<double> timeout);
 

@@ -316,7 +316,7 @@ class Stream:
         Waits, timeout seconds at most, only while the stream has none. Raises as next() does.
         """
 
-    def wait_until(self, capture_ns: int | None = None, timeout: float | None = 5.0) -> Frame:
+    def wait_until(self, capture_ns: int | None = None, timeout: float | None = 5.0, *, spin_us: int = 0) -> Frame:
         """
         The newest frame, once it shows the source as it was at capture_ns or later.
 
@@ -325,7 +325,7 @@ class Stream:
         an unchanged source is not captured again but asked, through the daemon, whether it has changed. A
         change that is held back by a rate cap is captured as soon as the daemon's own max_fps allows. Waits,
         timeout seconds at most, for a moment in the future too; with 0 it takes what is known already and
-        asks nobody. Raises as next() does.
+        asks nobody. spin_us is as in next(), from the call. Raises as next() does.
         """
 
     def __iter__(self) -> Stream: ...
