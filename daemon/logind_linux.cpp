@@ -23,6 +23,7 @@ constexpr const char* kManager = "org.freedesktop.login1.Manager";
 constexpr const char* kSession = "org.freedesktop.login1.Session";
 constexpr const char* kUser = "org.freedesktop.login1.User";
 constexpr const char* kProperties = "org.freedesktop.DBus.Properties";
+constexpr std::chrono::seconds kRetry{1};
 
 struct SlotUnref {
   void operator()(sd_bus_slot* slot) const { sd_bus_slot_unref(slot); }
@@ -74,23 +75,35 @@ class Logind::Bus {
 
   // 0, or an errno.
   int open();
-  void ask();
+  // What the owner's target is, or nothing where that is none.
+  void ask() {
+    start_query();
+    wait();
+  }
 
  private:
   // The questions in progress; what comes of them is the last answer's to tell.
   struct Query {
     std::vector<Slot> slots;
     size_t unanswered = 0;
+    bool has_gap = false;  // one will not be answered
     SessionState found;
   };
 
   template <void (Bus::*answered)(sd_bus_message*)>
-  static int reply(sd_bus_message* message, void* bus, sd_bus_error*) {
-    (static_cast<Bus*>(bus)->*answered)(message);
+  static int reply(sd_bus_message* message, void* data, sd_bus_error*) {
+    auto& bus = *static_cast<Bus*>(data);
+    --bus.query_.unanswered;
+    if (sd_bus_message_is_method_error(message, SD_BUS_ERROR_NO_REPLY) > 0) {
+      bus.query_.has_gap = true;
+    } else {
+      (bus.*answered)(message);
+    }
+    bus.finish_if_all_answered();
     return 0;
   }
   static int changed(sd_bus_message*, void* bus, sd_bus_error*) {
-    static_cast<Bus*>(bus)->ask();
+    static_cast<Bus*>(bus)->start_query();
     return 0;
   }
 
@@ -100,11 +113,13 @@ class Logind::Bus {
     sd_bus_slot* slot = nullptr;
     if (sd_bus_call_method_async(bus_, &slot, kLogind, path, interface, member, &reply<answered>, this, types,
                                  arguments...) < 0) {
+      query_.has_gap = true;
       return;
     }
     query_.slots.emplace_back(slot);
     ++query_.unanswered;
   }
+  void start_query();
   void session_by_pid(sd_bus_message* message);
   void user_by_pid(sd_bus_message* message);
   void display_session(sd_bus_message* message);
@@ -114,13 +129,14 @@ class Logind::Bus {
   void finish_if_all_answered();
   bool is_absent(sd_bus_message* message);
   void process();
-  int wait();  // 0, or a negative errno
+  void wait();
 
   Logind& owner_;
   sd_bus* bus_ = nullptr;
   boost::asio::posix::stream_descriptor fd_;
   boost::asio::steady_timer timer_;
   Query query_;
+  bool was_let_in_ = false;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
@@ -143,16 +159,17 @@ int Logind::Bus::open() {
   }
   fd_.assign(sd_bus_get_fd(bus_));
   ask();
-  return -wait();
+  return 0;
 }
 
-void Logind::Bus::ask() {
+void Logind::Bus::start_query() {
   query_ = {};  // nobody waits for the answers to earlier ones
   if (const auto* pid = std::get_if<uint32_t>(&owner_.target_)) {
     call<&Bus::session_by_pid>(kManagerPath, kManager, "GetSessionByPID", "u", *pid);
   } else if (std::holds_alternative<std::string>(owner_.target_)) {
     call<&Bus::all_sessions>(kManagerPath, kManager, "ListSessions", "");
   }
+  if (query_.has_gap) finish_if_all_answered();
 }
 
 bool Logind::Bus::is_absent(sd_bus_message* message) {
@@ -165,7 +182,6 @@ bool Logind::Bus::is_absent(sd_bus_message* message) {
 }
 
 void Logind::Bus::session_by_pid(sd_bus_message* message) {
-  --query_.unanswered;
   const char* path = nullptr;
   if (sd_bus_message_is_method_error(message, nullptr) == 0 &&
       sd_bus_message_read(message, "o", &path) >= 0) {
@@ -174,31 +190,25 @@ void Logind::Bus::session_by_pid(sd_bus_message* message) {
   if (is_absent(message)) return;
   // What the user's own service manager runs is in no session; the user has one with a desktop.
   call<&Bus::user_by_pid>(kManagerPath, kManager, "GetUserByPID", "u", std::get<uint32_t>(owner_.target_));
-  finish_if_all_answered();
 }
 
 void Logind::Bus::user_by_pid(sd_bus_message* message) {
-  --query_.unanswered;
   const char* path = nullptr;
   if (sd_bus_message_is_method_error(message, nullptr) == 0 &&
       sd_bus_message_read(message, "o", &path) >= 0) {
     call<&Bus::display_session>(path, kProperties, "Get", "ss", kUser, "Display");
   }
-  finish_if_all_answered();
 }
 
 void Logind::Bus::display_session(sd_bus_message* message) {
-  --query_.unanswered;
   const char* path = nullptr;
   if (sd_bus_message_is_method_error(message, nullptr) == 0 &&
       sd_bus_message_read(message, "v", "(so)", nullptr, &path) >= 0 && std::strcmp(path, "/") != 0) {
-    return ask_session(path);
+    ask_session(path);
   }
-  finish_if_all_answered();
 }
 
 void Logind::Bus::all_sessions(sd_bus_message* message) {
-  --query_.unanswered;
   if (is_absent(message)) return;
   if (sd_bus_message_is_method_error(message, nullptr) == 0 &&
       sd_bus_message_enter_container(message, 'a', "(susso)") >= 0) {
@@ -207,7 +217,6 @@ void Logind::Bus::all_sessions(sd_bus_message* message) {
       ask_session(path);
     }
   }
-  finish_if_all_answered();
 }
 
 void Logind::Bus::ask_session(const char* path) {
@@ -215,46 +224,47 @@ void Logind::Bus::ask_session(const char* path) {
 }
 
 void Logind::Bus::session(sd_bus_message* message) {
-  --query_.unanswered;
-  if (sd_bus_message_is_method_error(message, nullptr) == 0) {
-    const LoginSession session = read_session(message);
-    const auto* display = std::get_if<std::string>(&owner_.target_);
-    const bool is_it = !session.is_closing && (display == nullptr || session.display == *display);
-    // Of two on one display, that which is in the foreground.
-    if (is_it && (!query_.found.is_known || session.state.active)) query_.found = session.state;
-  }
-  finish_if_all_answered();
+  if (sd_bus_message_is_method_error(message, nullptr) != 0) return;
+  const LoginSession session = read_session(message);
+  const auto* display = std::get_if<std::string>(&owner_.target_);
+  const bool is_it = !session.is_closing && (display == nullptr || session.display == *display);
+  // Of two on one display, that which is in the foreground.
+  if (is_it && (!query_.found.is_known || session.state.active)) query_.found = session.state;
 }
 
 void Logind::Bus::finish_if_all_answered() {
   if (query_.unanswered > 0) return;
+  if (query_.has_gap) return owner_.unanswered();
   owner_.set_state(query_.found);
 }
 
 void Logind::Bus::process() {
   int processed = 0;
   while ((processed = sd_bus_process(bus_, nullptr)) > 0) {
+    was_let_in_ = was_let_in_ || sd_bus_is_ready(bus_) > 0;
   }
-  if (processed == 0) processed = wait();
-  if (processed < 0) owner_.ended(std::strerror(-processed));  // and this is gone
+  if (processed < 0) return owner_.ended(std::strerror(-processed), was_let_in_);  // and this is gone
+  wait();
 }
 
-int Logind::Bus::wait() {
+void Logind::Bus::wait() {
   const auto come_round = [this, alive = std::weak_ptr(alive_)](boost::system::error_code error) {
     if (!error && !alive.expired()) process();
   };
   fd_.cancel();
   timer_.cancel();
   const int events = sd_bus_get_events(bus_);
-  if (events < 0) return events;
-  if ((events & POLLIN) != 0) fd_.async_wait(fd_.wait_read, come_round);
-  if ((events & POLLOUT) != 0) fd_.async_wait(fd_.wait_write, come_round);
   uint64_t due_us = UINT64_MAX;  // CLOCK_MONOTONIC
-  if (sd_bus_get_timeout(bus_, &due_us) > 0 && due_us != UINT64_MAX) {
-    timer_.expires_at(std::chrono::steady_clock::time_point(std::chrono::microseconds(due_us)));
-    timer_.async_wait(come_round);
+  if (events < 0) {
+    due_us = 0;  // it is closed, as process() will find
+  } else {
+    if ((events & POLLIN) != 0) fd_.async_wait(fd_.wait_read, come_round);
+    if ((events & POLLOUT) != 0) fd_.async_wait(fd_.wait_write, come_round);
+    sd_bus_get_timeout(bus_, &due_us);
   }
-  return 0;
+  if (due_us == UINT64_MAX) return;
+  timer_.expires_at(std::chrono::steady_clock::time_point(std::chrono::microseconds(due_us)));
+  timer_.async_wait(come_round);
 }
 
 Logind::Logind(boost::asio::io_context& io, Changed changed)
@@ -264,20 +274,22 @@ Logind::~Logind() = default;
 
 void Logind::follow(Target target) {
   target_ = std::move(target);
-  state_ = {};
+  const bool is_none = std::holds_alternative<std::monostate>(target_);
+  state_ = {.is_awaited = !is_none};
+  if (!is_none) changed_(state_);
   if (bus_) {
     bus_->ask();
-  } else if (!std::holds_alternative<std::monostate>(target_)) {
-    connect();
+  } else if (const int error = is_none ? 0 : connect(); error != 0) {
+    tell_absent(std::strerror(error));
+    set_state({});
   }
 }
 
-void Logind::connect() {
+int Logind::connect() {
   bus_ = std::make_unique<Bus>(*this);
-  if (const int error = bus_->open(); error != 0) {
-    bus_.reset();
-    tell_absent(std::strerror(error));
-  }
+  const int error = bus_->open();
+  if (error != 0) bus_.reset();
+  return error;
 }
 
 void Logind::tell_absent(const std::string& why) {
@@ -286,17 +298,39 @@ void Logind::tell_absent(const std::string& why) {
 }
 
 void Logind::set_state(SessionState state) {
+  told_trouble_ = false;
   if (std::exchange(state_, state) != state) changed_(state);
 }
 
+void Logind::unanswered() {
+  if (!std::exchange(told_trouble_, true)) {
+    spdlog::warn("logind does not answer: {}", state_.is_awaited
+                                                   ? "nothing of the desktop is captured until it does"
+                                                   : "what it said last of the desktop's session holds");
+  }
+  retry_later();
+}
+
 // What was known holds until the bus is there again: a desktop that was locked stays so.
-void Logind::ended(const std::string& why) {
-  constexpr std::chrono::seconds kRetry{5};
-  spdlog::warn("the connection to logind is lost: {}", why);
+void Logind::ended(const std::string& why, bool was_let_in) {
   bus_.reset();
+  if (!was_let_in && state_.is_awaited) {
+    tell_absent(why);
+    return set_state({});
+  }
+  if (!std::exchange(told_trouble_, true)) spdlog::warn("the connection to logind is lost: {}", why);
+  retry_later();
+}
+
+void Logind::retry_later() {
   retry_.expires_after(kRetry);
   retry_.async_wait([this](boost::system::error_code error) {
-    if (!error && !bus_ && !std::holds_alternative<std::monostate>(target_)) connect();
+    if (error || std::holds_alternative<std::monostate>(target_)) return;
+    if (bus_) {
+      bus_->ask();
+    } else if (connect() != 0) {
+      retry_later();
+    }
   });
 }
 

@@ -38,8 +38,8 @@ proto::Body Server::take_display(const Session& session, proto::DisplayRequest r
   session_state_ = {};
   spdlog::info("captures the desktop {} of user {}", request.name, session.credentials().uid);
   set_desktop_owner(session.credentials().uid);
+  if (desktop_changed_) desktop_changed_();  // first: it may be hidden
   for (const auto& stream : streams_.streams()) stream->retry();
-  if (desktop_changed_) desktop_changed_();
   return proto::DisplayReply{};
 }
 
@@ -59,7 +59,7 @@ std::optional<uint32_t> Server::desktop_pid() const {
 }
 
 void Server::set_session(const SessionState& state) {
-  const bool has_ended = session_state_.is_known && !state.is_known;
+  const bool has_ended = session_state_.is_known && !state.is_known && !state.is_awaited;
   session_state_ = state;
   if (has_ended && desktop_session_ != nullptr) {
     return sessions_.at(desktop_session_)->drop({ErrorCode::kUnavailable, "the session has ended", {}});
@@ -68,7 +68,7 @@ void Server::set_session(const SessionState& state) {
   if (has_ended) session_state_.active = false;
   if (has_ended) {
     spdlog::info("the desktop's session has ended: nothing is captured until there is another");
-  } else {
+  } else if (state.is_known) {
     spdlog::info("the desktop's session is {}{}", state.active ? "in the foreground" : "in the background",
                  state.locked ? ", locked" : "");
   }
@@ -84,7 +84,8 @@ void Server::set_session(const SessionState& state) {
 void Server::tell_desktop_state(Stream& stream) const {
   if (!stream.options().of_display) return;
   const uint32_t locked = session_state_.locked ? proto::kDesktopLocked : 0;
-  const uint32_t away = session_state_.active ? 0 : proto::kDesktopAway;
+  const bool is_hidden = session_state_.is_awaited || !session_state_.active;
+  const uint32_t away = is_hidden ? proto::kDesktopAway : 0;
   stream.set_desktop_state(proto::kDesktopLocked | proto::kDesktopAway, locked | away);
 }
 

@@ -66,6 +66,8 @@ void Session::wait_for_death() {
                     [self = weak_from_this()](boost::system::error_code error) {
                       const auto session = self.lock();
                       if (error || !session) return;
+                      // Asio may give it the events of a descriptor that was closed a moment ago.
+                      if (!proto::has_died(session->pidfd_.native_handle())) return session->wait_for_death();
                       // A forked child may still hold the socket: it is nobody's now.
                       if (!session->opened_.empty()) session->host_.clients_changed();
                       session->opened_.clear();

@@ -49,6 +49,9 @@ Result<PeerCredentials> peer_credentials(int socket);
 // descriptor.
 Result<UniqueFd> peer_pidfd(int socket);
 
+// Whether that process is dead.
+bool has_died(int pidfd);
+
 // kUnavailable where nobody listens or nobody accepts within 5 s, kPermissionDenied where the path is not for
 // us.
 Result<UniqueFd> connect_socket(const std::string& path);

@@ -160,6 +160,11 @@ Result<UniqueFd> peer_pidfd(int socket) {
   return opened;
 }
 
+bool has_died(int pidfd) {
+  pollfd state{pidfd, POLLIN, 0};
+  return poll(&state, 1, 0) > 0;
+}
+
 Result<UniqueFd> connect_socket(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;

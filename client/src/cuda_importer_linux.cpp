@@ -179,6 +179,8 @@ CUcontext CudaMapping::callers_context() const {
 
 // The lease would not be given back now, but with every replay: also when it is that of another frame.
 Status CudaMapping::check_not_captured(CUstream stream) const {
+  // The legacy stream cannot be captured, and to ask about it means to ask about all others.
+  if (stream == nullptr || stream == CU_STREAM_LEGACY) return Ok{};
   CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
   if (auto asked = driver_.cuStreamIsCapturing(stream, &status); !asked) return asked;
   if (status == CU_STREAM_CAPTURE_STATUS_NONE) return Ok{};

@@ -7,6 +7,8 @@
 //       connects  and hangs up, again and again
 //       requests  lists and opens and closes, each as soon as the last is answered
 //       mute      asks and never reads what it is told, until it is dropped, again and again
+//       crowds    has as many clients as it is let, each a stream and a wake pipe: what the daemon has of
+//                 descriptors; then none, again and again
 #include <grp.h>
 #include <linux/futex.h>
 #include <sys/mman.h>
@@ -16,6 +18,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <exception>
 #include <map>
 #include <string>
@@ -106,14 +109,25 @@ void mute(const Target& target) {
   }
 }
 
+void crowds(const Target& target) {
+  while (target.goes_on()) {
+    std::deque<RawClient> clients;
+    try {
+      while (target.goes_on()) clients.emplace_back(target.socket).open(target.source, 1, /*wake_pipe=*/true);
+    } catch (const std::exception&) {
+      continue;  // at a limit: anew
+    }
+  }
+}
+
 const std::map<std::string, void (*)(const Target&)> kKinds = {
-    {"pins", pins}, {"connects", connects}, {"requests", requests}, {"mute", mute}};
+    {"pins", pins}, {"connects", connects}, {"requests", requests}, {"mute", mute}, {"crowds", crowds}};
 
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc != 5 || !kKinds.contains(argv[1])) {
-    std::fprintf(stderr, "usage: bench_attacker pins|connects|requests|mute SOCKET SOURCE SECONDS\n");
+    std::fprintf(stderr, "usage: bench_attacker pins|connects|requests|mute|crowds SOCKET SOURCE SECONDS\n");
     return 2;
   }
   if (geteuid() == 0 && (setgroups(0, nullptr) != 0 || setgid(kForeigner) != 0 || setuid(kForeigner) != 0)) {

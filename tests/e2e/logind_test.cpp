@@ -48,8 +48,9 @@ class LogindTest : public ::testing::Test {
       return frame && pixel_of(*frame) == pixel;
     }));
   }
-  uint64_t captures(const std::string& source) {
-    for (const StreamInfo& stream : connection_.list()) {
+  uint64_t captures(const std::string& source) { return captures(connection_, source); }
+  static uint64_t captures(Connection& connection, const std::string& source) {
+    for (const StreamInfo& stream : connection.list()) {
       if (stream.source == source) return stream.captures;
     }
     return 0;
@@ -107,17 +108,66 @@ TEST_F(LogindTest, NothingIsCapturedWhileItIsAnotherSessionsTurn) {
   EXPECT_TRUE(shows(stream, kBehindTheLock)) << "a whole frame, of what is there now";
 }
 
-TEST_F(LogindTest, ASessionThatWasLockedWhenTheDaemonStartedIsHiddenToo) {
+TEST_F(LogindTest, NothingOfASessionThatWasLockedWhenTheDaemonStartedIsCaptured) {
   FakeLogind::Session locked = session();
   locked.locked = true;
   logind_.set(kId, locked);
   const DaemonProcess another({"--source", "screen", "--display", server_.display()});
   Connection connection = Connection::connect(another.socket());
   Stream stream = connection.open();
+  EXPECT_FALSE(stream.latest(200ms));
   ASSERT_TRUE(becomes(stream, {.locked = true}));
-  paint(kBehindTheLock);
-  const auto frame = stream.latest(200ms);
-  EXPECT_TRUE(!frame || pixel_of(*frame) == kBefore) << "from before it was told";
+  EXPECT_EQ(captures(connection, "screen"), 0u);
+}
+
+TEST_F(LogindTest, NothingIsCapturedUntilLogindHasAnsweredHoweverLongThatTakes) {
+  logind_.set(kId, session());
+  logind_.set_silent(true);
+  setenv("SYSTEMD_BUS_TIMEOUT", "100ms", 1);
+  const DaemonProcess another({"--source", "screen", "--display", server_.display()});
+  unsetenv("SYSTEMD_BUS_TIMEOUT");
+  Connection connection = Connection::connect(another.socket());
+  Stream stream = connection.open();
+  Stream on_demand = connection.open({.source = "region:0,0,64x48"});
+  ASSERT_TRUE(becomes(stream, {.away = true}));
+  ASSERT_TRUE(becomes(on_demand, {.away = true}));
+  ASSERT_TRUE(soon([&, asked = logind_.unanswered()] { return logind_.unanswered() > asked + 1; }))
+      << "it is asked again";
+  EXPECT_EQ(stream.state(), (DesktopState{.away = true}));
+  EXPECT_FALSE(stream.latest(200ms));
+  EXPECT_EQ(captures(connection, "screen"), 0u);
+  EXPECT_EQ(captures(connection, "region:0,0,64x48"), 0u);
+  logind_.set_silent(false);
+  ASSERT_TRUE(becomes(stream, {}));
+  EXPECT_TRUE(shows(stream, kBefore));
+  EXPECT_TRUE(shows(on_demand, kBefore));
+}
+
+TEST_F(LogindTest, WhatIsKnownHoldsWhileLogindDoesNotAnswer) {
+  FakeLogind::Session locked = session();
+  locked.locked = true;
+  logind_.set(kId, locked);
+  setenv("SYSTEMD_BUS_TIMEOUT", "100ms", 1);
+  const DaemonProcess another({"--source", "screen", "--display", server_.display()});
+  unsetenv("SYSTEMD_BUS_TIMEOUT");
+  Connection connection = Connection::connect(another.socket());
+  Stream stream = connection.open();
+  ASSERT_TRUE(becomes(stream, {.locked = true}));
+  logind_.set_silent(true);
+  logind_.set(kId, session());
+  ASSERT_TRUE(soon([&, asked = logind_.unanswered()] { return logind_.unanswered() > asked + 1; }));
+  EXPECT_EQ(stream.state(), (DesktopState{.locked = true}));
+  logind_.set_silent(false);
+  ASSERT_TRUE(becomes(stream, {}));
+  EXPECT_TRUE(shows(stream, kBefore));
+}
+
+TEST_F(LogindTest, ABusOnWhichThereIsNoLogindKeepsNobodyWaiting) {
+  logind_.leave();
+  const DaemonProcess another({"--source", "screen", "--display", server_.display()});
+  Stream stream = Connection::connect(another.socket()).open();
+  EXPECT_TRUE(shows(stream, kBefore));
+  EXPECT_EQ(stream.state(), DesktopState{});
 }
 
 TEST_F(LogindTest, WhenTheSessionEndsTheStreamGoesOnInNewMemoryAndShowsNothingUntilTheNextOne) {

@@ -223,6 +223,25 @@ def test_every_key_of_the_file_takes_effect(processes: Processes, tmp_path: Path
     assert (daemon.log.seek(0), daemon.log.read()) == (0, b"")
 
 
+def test_the_log_has_a_line_a_change_of_state_and_none_a_frame(processes: Processes, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    daemon = start_daemon(processes, path, *TEST, "--log-level", "trace")
+
+    def lines() -> list[str]:
+        daemon.log.seek(0)
+        return [str(line) for line in daemon.log.read().decode().splitlines()]
+
+    with framering.open(TEST[1], socket=path) as stream:
+        stream.next(timeout=20).release()
+        before = lines()
+        for _ in range(60):
+            stream.next(timeout=20).release()
+        assert lines() == before
+    changes = {"epoch 1", "serves", "attached client"}
+    assert sorted(change for line in before for change in changes if change in line) == sorted(changes)
+    assert len(before) == len(changes), before
+
+
 def test_the_command_line_beats_the_file(processes: Processes, tmp_path: Path) -> None:
     config = write_config(
         tmp_path,

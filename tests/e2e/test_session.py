@@ -103,16 +103,23 @@ class Service:
         program = Path(ENV["PATH"].split(":")[0]) / "framering"
         return run(*as_user(uid, program, "--socket", self.socket, "grab", "-o", "-"), text=False)
 
+    def wait_until_captured(self, helper: Process, after_epoch: int = 0) -> None:
+        """Until the daemon has what it hands in and captures it, which is in another epoch."""
+        assert helper.child.stderr
+        assert any(": handed in :" in line for line in helper.child.stderr), "the helper ended"
+        wait_until(lambda: self.stream()["available"] and self.stream()["epoch"] != after_epoch)
+
+    def capture(self, desktop: Desktop) -> Process:
+        epoch = self.stream()["epoch"]  # another desktop's, whose end is perhaps not noticed yet
+        helper = self.hand_in(desktop)
+        self.wait_until_captured(helper, epoch)
+        return helper
+
     def color(self, uid: int = READER) -> str:
         """Of the whole desktop."""
-        pictures: list[subprocess.CompletedProcess[bytes]] = []
-
-        def grabbed() -> bool:
-            pictures.append(self.grab(uid))
-            return pictures[-1].returncode == 0
-
-        wait_until(grabbed)
-        with Image.open(io.BytesIO(pictures[-1].stdout)) as image:
+        picture = self.grab(uid)
+        assert picture.returncode == 0, picture.stderr
+        with Image.open(io.BytesIO(picture.stdout)) as image:
             [(pixels, color)] = image.convert("RGB").getcolors()
             assert pixels == 320 * 200
             return "#{:02x}{:02x}{:02x}".format(*color)
@@ -137,7 +144,7 @@ def test_a_desktop_whose_cookie_the_daemon_cannot_read_is_captured_once_it_is_ha
     wait_until(lambda: "no session has handed in its desktop" in service.stream()["reason"])
     assert b"no session has handed in its desktop" in service.grab().stderr
     red = desktop(RED)
-    service.hand_in(red)
+    service.capture(red)
     assert service.color() == RED
     red.paint(GREEN)
     assert service.color() == GREEN
@@ -148,7 +155,7 @@ def test_it_is_given_up_with_the_helper_and_its_readers_are_told(
     service: Service, desktop: Callable[[str], Desktop]
 ) -> None:
     red = desktop(RED)
-    helper = service.hand_in(red)
+    helper = service.capture(red)
     assert service.color() == RED
     with framering.open(socket=service.socket) as stream:
         held = stream.next()
@@ -160,22 +167,24 @@ def test_it_is_given_up_with_the_helper_and_its_readers_are_told(
         red.paint(GREEN)
         assert bytes(held) == pixels
     assert service.grab().returncode != 0
-    service.hand_in(red)
+    service.capture(red)
     assert service.color() == GREEN
 
 
 def test_a_second_desktop_never_takes_the_place_of_the_first(
     service: Service, desktop: Callable[[str], Desktop]
 ) -> None:
-    first = service.hand_in(desktop(RED))
+    first = service.capture(desktop(RED))
     assert service.color() == RED
     second = service.hand_in(desktop(GREEN))
     assert second.child.stderr
     assert f"the desktop of user {DESK} is handed in already; trying again" in second.child.stderr.readline()
     assert service.color() == RED
+    epoch = service.stream()["epoch"]
     first.child.send_signal(signal.SIGTERM)
     assert first.child.wait(20) == 0
-    wait_until(lambda: service.stream()["available"] and service.color() == GREEN)
+    service.wait_until_captured(second, epoch)
+    assert service.color() == GREEN
 
 
 def test_who_has_no_rule_for_it_may_not_hand_one_in(
@@ -191,7 +200,7 @@ def test_who_has_no_rule_for_it_may_not_hand_one_in(
 def test_a_rule_that_is_withdrawn_takes_the_desktop_along(
     service: Service, desktop: Callable[[str], Desktop]
 ) -> None:
-    helper = service.hand_in(desktop(RED))
+    helper = service.capture(desktop(RED))
     assert service.color() == RED
     service.config.write_text(POLICY.replace("display = true", "display = false"))
     assert run("framering", "--socket", service.socket, "reload").returncode == 0
@@ -202,17 +211,18 @@ def test_a_rule_that_is_withdrawn_takes_the_desktop_along(
 def test_the_next_daemon_is_given_the_desktop_anew(
     service: Service, desktop: Callable[[str], Desktop]
 ) -> None:
-    service.hand_in(desktop(RED))
+    helper = service.capture(desktop(RED))
     assert service.color() == RED
     service.daemon.child.kill()
     service.daemon.child.wait(20)
     service.start()
+    service.wait_until_captured(helper)
     assert service.color() == RED
 
 
 def test_the_helper_ends_with_its_x_server(service: Service, desktop: Callable[[str], Desktop]) -> None:
     red = desktop(RED)
-    helper = service.hand_in(red)
+    helper = service.capture(red)
     assert service.color() == RED
     red.server.child.kill()
     assert helper.child.wait(20) == 0

@@ -24,6 +24,7 @@
 #include "tests/support/daemon_process.h"
 #include "tests/support/process_usage.h"
 #include "tests/support/soon.h"
+#include "tests/support/spans.h"
 
 namespace framering::testing {
 namespace {
@@ -88,17 +89,6 @@ std::set<std::string> leavings() {
   return found;
 }
 
-double milliseconds_of(int64_t span) {
-  return static_cast<double>(span) / 1e6;
-}
-
-void print(const char* what, std::vector<int64_t> spans) {
-  std::ranges::sort(spans);
-  std::printf("%s: median %.1f ms, 99 %% %.1f ms, at most %.1f ms\n", what,
-              milliseconds_of(spans[spans.size() / 2]), milliseconds_of(spans[spans.size() * 99 / 100]),
-              milliseconds_of(spans.back()));
-}
-
 TEST(KilledAgainTest, AllClientsAreToldAndAttachToTheNextOneAndNothingIsLeftBehind) {
   const char* many = std::getenv("FRAMERING_DAEMON_KILLS");
   const int kills = many ? std::atoi(many) : kFewKills;
@@ -135,8 +125,8 @@ TEST(KilledAgainTest, AllClientsAreToldAndAttachToTheNextOneAndNothingIsLeftBehi
       until_back.push_back(std::max<int64_t>(told[i].back - started, 0));
     }
   }
-  print("told", until_told);
-  print("attached again", until_back);
+  print_spans("told", until_told);
+  print_spans("attached again", until_back);
   EXPECT_EQ(settled_usage_of(clients[0].pid()), client_before) << "what a client has does not grow";
   for (Child& client : clients) {
     client.kill(SIGKILL);

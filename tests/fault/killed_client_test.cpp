@@ -22,6 +22,7 @@
 #include "tests/support/raw_client.h"
 #include "tests/support/seed.h"
 #include "tests/support/soon.h"
+#include "tests/support/spans.h"
 
 namespace framering::testing {
 namespace {
@@ -155,11 +156,17 @@ TEST_F(KilledClientTest, KillsAtAnyPointLeaveNothingBehind) {
   const char* many = std::getenv("FRAMERING_CLIENT_KILLS");
   const auto kills = many ? static_cast<uint32_t>(std::atoi(many)) : 200;
   std::mt19937 random(random_seed());
+  std::vector<int64_t> until_freed;
   const auto kill_one = [&](uint32_t i) {
-    Victim victim(daemon_.socket(), static_cast<Point>(i % kPoints));
+    const auto point = static_cast<Point>(i % kPoints);
+    Victim victim(daemon_.socket(), point);
     ASSERT_TRUE(soon([&] { return victim.ready(); })) << "point " << i % kPoints;
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
+    const auto killed = std::chrono::steady_clock::now();
     victim.kill();
+    if (point != Point::kLeased && point != Point::kLibraryHolding) return;
+    ASSERT_TRUE(soon([&] { return clients().empty(); })) << "its leases";
+    until_freed.push_back((std::chrono::steady_clock::now() - killed).count());
   };
 
   for (uint32_t i = 0; i < 2 * kPoints; ++i) kill_one(i);  // until every cache is warm
@@ -173,6 +180,7 @@ TEST_F(KilledClientTest, KillsAtAnyPointLeaveNothingBehind) {
       << usage_of(daemon_.pid()) << " instead of " << before;
   EXPECT_LT(private_memory_kib(daemon_.pid()), memory_kib + kMoreMemoryKib);
   expect_every_slot_free();
+  print_spans("leases are free", until_freed);
 }
 
 TEST_F(KilledClientTest, AThousandClientsThatLeaveOnTheirOwnLeaveNothingBehind) {

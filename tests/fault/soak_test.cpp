@@ -78,10 +78,17 @@ TEST(SoakTest, ChurningClientsChangeNothingForWhoStaysAndLeaveNothingBehind) {
   std::vector<std::optional<Child>> clients(kClients);
   std::vector<Clock::time_point> until(kClients);
   uint64_t lives = 0, frames = 0;
+  // Killed, if it has not ended by itself; whatever else ends a client is a fault.
+  const auto end_one = [](std::optional<Child>& client) {
+    client->kill(SIGKILL);
+    const int code = client->wait();
+    EXPECT_TRUE(code == 0 || code == 128 + SIGKILL) << "a client ended with " << code;
+    client.reset();
+  };
   const auto churn = [&](Clock::time_point end) {
     while (Clock::now() < end) {
       for (size_t i = 0; i < kClients; ++i) {
-        if (clients[i] && Clock::now() > until[i]) clients[i].reset();  // killed
+        if (clients[i] && Clock::now() > until[i]) end_one(clients[i]);
         if (clients[i]) continue;
         const auto seed = static_cast<uint32_t>(random());
         clients[i].emplace([&daemon, seed] { return live(daemon.socket(), seed); });
@@ -92,7 +99,9 @@ TEST(SoakTest, ChurningClientsChangeNothingForWhoStaysAndLeaveNothingBehind) {
     }
   };
   const auto end_all = [&] {
-    for (auto& client : clients) client.reset();
+    for (auto& client : clients) {
+      if (client) end_one(client);
+    }
     EXPECT_TRUE(soon([&] {
       const std::vector<StreamInfo> streams = connection.list();
       return streams.size() == 1 && streams[0].client_count == 1;

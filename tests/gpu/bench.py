@@ -329,8 +329,10 @@ def conversions(torch: Any, frame: framering.Frame) -> list[Row]:
 # --- against what there is ---
 
 
-def job(bench: GpuBench, env: dict[str, str], pids: list[int], what: str, processes: int) -> dict[str, float]:
-    with bench.readers(processes, env, what, str(bench.seconds)) as running:
+def job(
+    bench: GpuBench, env: dict[str, str], pids: list[int], what: str, processes: int, *options: str
+) -> dict[str, float]:
+    with bench.readers(processes, env, what, str(bench.seconds), *options) as running:
         before = sum(map(cpu_seconds, pids))
         results = [result(reader) for reader in running]
         servers = sum(map(cpu_seconds, pids)) - before
@@ -360,6 +362,7 @@ def compare(bench: GpuBench) -> list[Row]:
     ):
         for processes in (1, 4, 1, 4):
             detail[f"ours_{processes}"] = job(bench, env, [server, daemon], "framering", processes)
+        detail["spinning_1"] = job(bench, env, [server, daemon], "framering", 1, str(SPIN_US))
         for processes in (1, 4):
             detail[f"mss_{processes}"] = job(bench, env, [server], "mss", processes)
     rows = []
@@ -385,6 +388,15 @@ def compare(bench: GpuBench) -> list[Row]:
                 ">= 2.5 x",
             ),
         ]
+    spinning_us = detail["spinning_1"]["ms_a_frame"] * 1000
+    rows.append(
+        Row(
+            "  of 1 process, from next(spin_us=...), which never sleeps",
+            f"{detail['mss_1']['ms_a_frame'] * 1000 / spinning_us:.0f} x less ({spinning_us:.0f} us)",
+            "report",
+            None,
+        )
+    )
     cpu = detail["ours_4"]["servers_cores"] / detail["ours_1"]["servers_cores"]
     rows.append(at_most("CPU of daemon + X server, 4 processes over 1", f"{cpu:.2f}", cpu, 1.1, "<= 1.1"))
     return rows

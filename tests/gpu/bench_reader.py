@@ -1,7 +1,7 @@
 """A process that reads frames on the GPU, or that does the same job with MSS and torch. Prints JSON lines.
 
     bench_reader.py wake SOURCE SECONDS SPIN_US     how long after its publication next() returns a frame
-    bench_reader.py framering SECONDS               the desktop as RGB CHW float16, each fresh frame once
+    bench_reader.py framering SECONDS [SPIN_US]     the desktop as RGB CHW float16, each fresh frame once
     bench_reader.py mss SECONDS                     the same with MSS and torch, as often as it goes
 
 It prints "ready" and begins when it is told to, by a line on its standard input.
@@ -35,11 +35,11 @@ def wake(source: str, seconds: float, spin_us: int) -> None:
     print(json.dumps(delays))
 
 
-def job(seconds: float, use_mss: bool) -> None:
+def job(seconds: float, use_mss: bool, spin_us: int = 0) -> None:
     """What of its time it spends on fresh frames, and how many there were."""
     import torch
 
-    step = mss_step(torch) if use_mss else framering_step(torch)
+    step = mss_step(torch) if use_mss else framering_step(torch, spin_us)
     for _ in range(5):
         step()
     wait_for_start()
@@ -55,11 +55,11 @@ def job(seconds: float, use_mss: bool) -> None:
     print(json.dumps({"spent_ns": spent_ns, "parts_ns": parts_ns, "fresh": len(seen)}))
 
 
-def framering_step(torch):  # type: ignore[no-untyped-def]
+def framering_step(torch, spin_us):  # type: ignore[no-untyped-def]
     stream = framering.open("screen")
 
     def step() -> tuple[dict[str, int], object]:
-        frame = stream.next()
+        frame = stream.next(spin_us=spin_us)
         begin = time.perf_counter_ns()
         tensor = frame.to_torch(channels="RGB", layout="CHW", dtype=torch.float16)
         converted = time.perf_counter_ns()
@@ -98,7 +98,7 @@ def main() -> None:
     if what == "wake":
         wake(arguments[0], float(arguments[1]), int(arguments[2]))
     else:
-        job(float(arguments[0]), what == "mss")
+        job(float(arguments[0]), what == "mss", *map(int, arguments[1:]))
 
 
 if __name__ == "__main__":

@@ -97,7 +97,8 @@ FORK = """
     if child == 0:
         refused(lambda: stream.next(timeout=1))
         refused(lambda: frame.to_numpy())
-        frame.release(stream=1)  # of the child's own hold alone
+        refused(lambda: frame.release(stream=1))
+        frame.release()  # the child's own hold alone
         refused(lambda: framering.open(sys.argv[2], socket=sys.argv[1]))
         del frame
         os._exit(0)
@@ -108,4 +109,29 @@ FORK = """
 
 def test_a_forked_child_is_refused_and_harms_nothing(device: DeviceDaemon) -> None:
     output = run(FORK, device.socket, STILL, device.memory, env=device.cuda.env)
-    assert output == "forked True\n" * 3 + "True True True\n"
+    assert output == "forked True\n" * 4 + "True True True\n"
+
+
+CAPTURED = """
+    import ctypes, sys, framering
+    driver = ctypes.CDLL("libcuda.so.1")
+    context, captured = ctypes.c_void_p(), ctypes.c_void_p()
+    with framering.open(sys.argv[2], socket=sys.argv[1]) as stream:
+        assert driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), 0) == 0
+        assert driver.cuCtxSetCurrent(context) == 0
+        assert driver.cuStreamCreate(ctypes.byref(captured), 1) == 0
+        frame = stream.latest()
+        try:
+            frame.release(stream=captured.value)
+        except framering.InvalidArgument as error:
+            print(error, frame.valid, stream.stats.leases_held)
+        frame.release(stream=1)
+        print(frame.valid)
+"""
+
+
+def test_a_stream_that_is_being_captured_gives_no_frame_back(device: DeviceDaemon, fake: Cuda) -> None:
+    env = {"LD_LIBRARY_PATH": str(FAKE), "FAKE_CUDA_CAPTURING": "1"}
+    output = run(CAPTURED, device.socket, STILL, env=env)
+    assert "this stream is being captured into a graph" in output
+    assert output.split()[-3:] == ["True", "1", "False"]

@@ -18,11 +18,12 @@ namespace framering::testing {
 
 namespace {
 
+constexpr const char* kName = "org.freedesktop.login1";
 constexpr const char* kManagerPath = "/org/freedesktop/login1";
 constexpr const char* kManager = "org.freedesktop.login1.Manager";
 constexpr const char* kSessionInterface = "org.freedesktop.login1.Session";
 constexpr const char* kSessions = "/org/freedesktop/login1/session";
-using Sessions = std::map<std::string, FakeLogind::Session>;
+using State = FakeLogind::State;
 
 void check(int result, const char* what) {
   if (result < 0) throw std::runtime_error(std::string(what) + ": " + std::to_string(result));
@@ -32,11 +33,19 @@ std::string path_of(const std::string& id) {
   return std::string(kSessions) + "/" + id;
 }
 
+// Without an answer, if none is to be had.
+bool lets_wait(State& state) {
+  if (state.silent) ++state.unanswered;
+  return state.silent;
+}
+
 int list_sessions(sd_bus_message* call, void* data, sd_bus_error*) {
+  auto& state = *static_cast<State*>(data);
+  if (lets_wait(state)) return 1;
   sd_bus_message* reply = nullptr;
   sd_bus_message_new_method_return(call, &reply);
   sd_bus_message_open_container(reply, 'a', "(susso)");
-  for (const auto& [id, session] : *static_cast<Sessions*>(data)) {
+  for (const auto& [id, session] : state.sessions) {
     sd_bus_message_append(reply, "(susso)", id.c_str(), session.uid, "somebody", "seat0",
                           path_of(id).c_str());
   }
@@ -47,9 +56,11 @@ int list_sessions(sd_bus_message* call, void* data, sd_bus_error*) {
 }
 
 int session_by_pid(sd_bus_message* call, void* data, sd_bus_error* error) {
+  auto& state = *static_cast<State*>(data);
+  if (lets_wait(state)) return 1;
   uint32_t pid = 0;
   sd_bus_message_read(call, "u", &pid);
-  for (const auto& [id, session] : *static_cast<Sessions*>(data)) {
+  for (const auto& [id, session] : state.sessions) {
     if (session.pid == pid) return sd_bus_reply_method_return(call, "o", path_of(id).c_str());
   }
   return sd_bus_error_set(error, "org.freedesktop.login1.NoSessionForPID", "in no session");
@@ -73,7 +84,7 @@ int property(sd_bus*, const char*, const char*, const char* name, sd_bus_message
 }
 
 int find_session(sd_bus*, const char* path, const char*, void* data, void** found, sd_bus_error*) {
-  auto& sessions = *static_cast<Sessions*>(data);
+  auto& sessions = static_cast<State*>(data)->sessions;
   const auto session = sessions.find(std::string(path).substr(std::string_view(kSessions).size() + 1));
   if (session == sessions.end()) return 0;
   *found = &session->second;
@@ -124,12 +135,11 @@ FakeLogind::FakeLogind() : wake_(eventfd(0, EFD_CLOEXEC)) {
     if (std::chrono::steady_clock::now() > end) throw std::runtime_error("dbus-daemon does not answer");
     std::this_thread::sleep_for(10ms);
   }
-  check(sd_bus_add_object_vtable(bus_, nullptr, kManagerPath, kManager, kManagerTable, &sessions_),
-        "manager");
+  check(sd_bus_add_object_vtable(bus_, nullptr, kManagerPath, kManager, kManagerTable, &state_), "manager");
   check(sd_bus_add_fallback_vtable(bus_, nullptr, kSessions, kSessionInterface, kSessionTable, find_session,
-                                   &sessions_),
+                                   &state_),
         "sessions");
-  check(sd_bus_request_name(bus_, "org.freedesktop.login1", 0), "the name of logind");
+  check(sd_bus_request_name(bus_, kName, 0), "the name of logind");
   thread_ = std::thread([this] { serve(); });
 }
 
@@ -176,7 +186,7 @@ void FakeLogind::run_in_thread(std::function<void()> work) {
 
 void FakeLogind::set(const std::string& id, const Session& session) {
   run_in_thread([&] {
-    const bool is_new = sessions_.insert_or_assign(id, session).second;
+    const bool is_new = state_.sessions.insert_or_assign(id, session).second;
     if (is_new) {
       sd_bus_emit_signal(bus_, kManagerPath, kManager, "SessionNew", "so", id.c_str(), path_of(id).c_str());
     } else {
@@ -189,10 +199,14 @@ void FakeLogind::set(const std::string& id, const Session& session) {
 
 void FakeLogind::remove(const std::string& id) {
   run_in_thread([&] {
-    sessions_.erase(id);
+    state_.sessions.erase(id);
     sd_bus_emit_signal(bus_, kManagerPath, kManager, "SessionRemoved", "so", id.c_str(), path_of(id).c_str());
     sd_bus_flush(bus_);
   });
+}
+
+void FakeLogind::leave() {
+  run_in_thread([&] { check(sd_bus_release_name(bus_, kName), "its name"); });
 }
 
 }  // namespace framering::testing

@@ -2,6 +2,7 @@
 // $DBUS_SYSTEM_BUS_ADDRESS.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -36,6 +37,18 @@ class FakeLogind {
   // Each returns once the bus has taken the signal that tells of it.
   void set(const std::string& id, const Session& session);  // a new one, or what has changed of one
   void remove(const std::string& id);
+  // Whether it lets its callers wait, for ever; how many such calls it has heard.
+  void set_silent(bool silent) { state_.silent = silent; }
+  int unanswered() const { return state_.unanswered; }
+  // Nobody has the name of logind from now on.
+  void leave();
+
+  // What its methods work on.
+  struct State {
+    std::map<std::string, Session> sessions{};  // of the thread
+    std::atomic<bool> silent{false};
+    std::atomic<int> unanswered{0};
+  };
 
  private:
   void serve();
@@ -48,7 +61,7 @@ class FakeLogind {
   std::mutex mutex_;
   std::function<void()> work_;
   bool ending_ = false;
-  std::map<std::string, Session> sessions_;  // of the thread
+  State state_;
   std::thread thread_;
 };
 

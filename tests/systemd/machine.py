@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -10,6 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ROOT / "build/packages"
@@ -89,6 +92,24 @@ class Machine:
             process.kill()
             process.wait()
 
+    def pid_outside(self, pid: int) -> int:
+        """That of the same process in our own namespace."""
+        own = pid_namespace(Path(f"/proc/{self.leader}"))
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                [numbers] = re.findall(r"^NSpid:(.*)$", (process / "status").read_text(), re.M)
+                if pid_namespace(process) == own and int(numbers.split()[-1]) == pid:
+                    return int(process.name)
+        raise AssertionError(f"the machine has no process {pid}")
+
+    @contextlib.contextmanager
+    def without_memory(self, pid: int) -> Iterator[None]:
+        """The next page that this process needs must have the kernel's OOM killer end it."""
+        with memory_group() as (group, counts):
+            (group / "cgroup.procs").write_text(str(self.pid_outside(pid)))
+            yield
+            assert "oom_kill 1\n" in (group / counts).read_text()
+
     def write(self, path: str, text: str) -> None:
         self.run("sh", "-c", 'mkdir -p "$(dirname "$1")" && cat >"$1"', "sh", path, input=text)
 
@@ -110,13 +131,51 @@ def wait_until(condition: Callable[[], Any], seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
+def pid_namespace(process: Path) -> str | None:
+    with contextlib.suppress(OSError):
+        return os.readlink(process / "ns/pid")
+    return None
+
+
 def leader_of(container: int) -> int | None:
     """The first process of the machine: systemd-nspawn has short-lived children in our own namespace too."""
     for child in Path(f"/proc/{container}/task/{container}/children").read_text().split():
-        with contextlib.suppress(OSError):
-            if os.readlink(f"/proc/{child}/ns/pid") != os.readlink("/proc/self/ns/pid"):
-                return int(child)
+        if pid_namespace(Path(f"/proc/{child}")) not in (None, pid_namespace(Path("/proc/self"))):
+            return int(child)
     return None
+
+
+# Where a control group for memory is made, what keeps all of it away, and which file counts whom that kills.
+MEMORY_GROUPS = (
+    (Path("/sys/fs/cgroup"), {"memory.max": "65536", "memory.swap.max": "0"}, "memory.events"),
+    (
+        Path("/sys/fs/cgroup/memory"),
+        {"memory.limit_in_bytes": "65536", "memory.swappiness": "0"},
+        "memory.oom_control",
+    ),
+)
+
+
+@contextlib.contextmanager
+def memory_group() -> Iterator[tuple[Path, str]]:
+    """Its folder, and the name of the file that counts whom the kernel killed in it."""
+    for parent, limits, counts in MEMORY_GROUPS:
+        group = parent / f"framering-test-{os.getpid()}"
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            if (group / next(iter(limits))).exists():
+                for name, value in limits.items():
+                    if (group / name).exists():  # not each where there is no swap
+                        (group / name).write_text(value)
+                yield group, counts
+                return
+        finally:
+            with contextlib.suppress(OSError):  # whoever has outlived it is in it still
+                group.rmdir()
+    pytest.skip("no control group for memory can be made here")
 
 
 @contextlib.contextmanager

@@ -205,6 +205,21 @@ def test_a_killed_daemon_is_back_and_its_clients_are_told(machine: Machine, desk
         pass
 
 
+def test_a_daemon_that_is_killed_for_want_of_memory_is_back_and_leaves_nothing(
+    machine: Machine, desktop: None
+) -> None:
+    first = main_pid(machine)
+    with reading(machine) as client:
+        with machine.without_memory(first):
+            # Each client that it answers takes some.
+            wait_until(lambda: answers(machine) and main_pid(machine) not in (0, first))
+        assert client.wait(10) in (3, 5)
+    with reading(machine):
+        pass
+    assert machine.run("ls", "/run/framering").split() == ["socket"]
+    assert machine.run("find", "/dev/shm", "-name", "*framering*") == ""
+
+
 def test_a_stopped_daemon_trips_the_watchdog(machine: Machine, desktop: None) -> None:
     first = main_pid(machine)
     machine.run("kill", "-STOP", first)

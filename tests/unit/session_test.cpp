@@ -381,5 +381,42 @@ TEST_F(DyingClientTest, AStoppedClientIsNotDead) {
   EXPECT_EQ(leases_claimed(), 1u);
 }
 
+// The reactor keeps a ready descriptor's place in its queue when the descriptor is closed, and gives it to a
+// new one.
+TEST_F(SessionTest, AClientIsNotTakenForDeadWhereOthersDieAsItComes) {
+  int go[2], told[2];
+  ASSERT_EQ(pipe2(go, O_CLOEXEC), 0);
+  ASSERT_EQ(pipe2(told, O_CLOEXEC), 0);
+  UniqueFd go_in(go[1]);
+  const UniqueFd go_out(go[0]), told_out(told[0]), told_in(told[1]);
+  char bytes[2];
+  std::vector<Child> dying;
+  for (int i = 0; i < 2; ++i) {
+    dying.emplace_back([&] {
+      go_in.reset();
+      auto socket = proto::connect_socket(path_);
+      if (!socket || read(go_out.get(), bytes, 1) != 0) return 1;
+      socket->reset();
+      if (write(told_in.get(), "x", 1) != 1) return 1;
+      for (;;) pause();
+    });
+  }
+  ASSERT_TRUE(run_until([&] { return server_->session_count() == 2; }));
+  io_.poll();
+  go_in.reset();
+  for (size_t i = 0; i < dying.size(); ++i) ASSERT_EQ(read(told_out.get(), bytes, 1), 1);
+  io_.restart();
+  io_.poll_one();
+  io_.poll_one();  // both have hung up, and their sessions are about to go
+  auto late = proto::connect_socket(path_);
+  ASSERT_TRUE(late);
+  for (Child& child : dying) {
+    child.kill(SIGKILL);
+    child.wait();
+  }
+  Peer(*this, *std::move(late)).greet();
+  EXPECT_EQ(server_->session_count(), 1u);
+}
+
 }  // namespace
 }  // namespace framering::daemon

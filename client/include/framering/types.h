@@ -70,7 +70,7 @@ struct Cursor {
 struct DesktopState {
   bool blanked = false;  // its screens are dark: screen saver, DPMS
   bool locked = false;   // a password is asked for
-  bool away = false;     // the seat shows another session
+  bool away = false;     // the seat shows another session, or whether it does is not known yet
   friend bool operator==(const DesktopState&, const DesktopState&) = default;
 };
 

@@ -49,15 +49,15 @@ bool PyFrame::release(std::optional<void*> cuda_stream) {
   }
   const bool was_valid = valid();
   if (!held_) return false;
-  held_ = false;
   damage_ = lease_->damage();
   if (pinned_) {
     if (cuda_stream) lease_.hold_until(*cuda_stream);
   } else if (cuda_stream) {
-    lease_.end_after(*cuda_stream);
+    lease_.release_after(*cuda_stream);
   } else {
     lease_.end();
   }
+  held_ = false;
   return was_valid;
 }
 

@@ -26,8 +26,10 @@ class Lease {
   void hold_until(void* cuda_stream);
 
   void end() noexcept { shared_.reset(); }
-  // Device memory: end(), once the work that is on this stream by now is done. What is captured into a graph
-  // is not waited for: it has not begun, and whoever replays it holds the frame.
+  // Device memory: end(), once the work that is on this stream by now is done. Throws as
+  // Frame::release_after(); the hold is then kept.
+  void release_after(void* cuda_stream);
+  // The same, and where that would throw, end().
   void end_after(void* cuda_stream) noexcept;
 
  private:

@@ -154,7 +154,9 @@ class Frame:
 
         stream, for frames on a CUDA device: the slot is given back once the work that is on this stream by
         now is done, by the device itself, and nothing waits for it here. A stream is an object of torch,
-        CuPy or Numba, or its number; give the one that your kernels read the frame on.
+        CuPy or Numba, or its number; give the one that your kernels read the frame on. With a stream it
+        raises InvalidArgument (host memory, or the stream is being captured into a graph), Forked, and
+        Unavailable where the driver refuses; the frame is then held as before.
 
         True if the frame was valid until now, False if its lease was broken or it was released before.
         """
