@@ -13,6 +13,8 @@ from daemons import Daemon, DeviceDaemon, device_frameringd, frameringd, with_so
 from frames import FAST, STILL, leases_held
 
 HERE = Path(__file__).parent
+# JAX says so at every fork once a test has imported it; the children here do not use it.
+FORK_WITH_JAX = r"ignore:os\.fork\(\) was called.*JAX:RuntimeWarning"
 
 TEST_SOURCES = (
     FAST,
@@ -29,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == HERE:
             # First, so that a test's own filters come after it.
-            item.add_marker(pytest.mark.filterwarnings("error"), append=False)
+            item.add_marker(pytest.mark.filterwarnings("error", FORK_WITH_JAX), append=False)
 
 
 @pytest.fixture

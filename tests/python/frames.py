@@ -88,7 +88,7 @@ class Program:
         assert line, self.process.communicate()[1]
         return line.rstrip("\n")
 
-    def end(self, seconds: float = 20) -> str:
+    def end(self, seconds: float = 60) -> str:
         """The rest of its output; fails unless it ends well and silently."""
         output, errors = self.process.communicate(timeout=seconds)
         assert (self.process.returncode, errors) == (0, "")

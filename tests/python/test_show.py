@@ -27,7 +27,7 @@ def stream(test_socket: str) -> Iterator[framering.Stream]:
 
 
 def test_a_terminal_shows_two_pixels_a_character(still_socket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((64, 25)))
+    monkeypatch.setattr(_show, "_terminal_size", lambda _: os.terminal_size((64, 25)))
     monkeypatch.setattr(sys, "stdout", terminal := io.StringIO())
     with framering.open(STILL, socket=still_socket) as stream:
         expected = stream.latest(timeout=20).numpy()[..., 2::-1]

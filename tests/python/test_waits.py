@@ -230,21 +230,22 @@ def is_asleep(pid: int) -> bool:
 def test_other_threads_run_during_a_wait(still: framering.Stream) -> None:
     steps = 0
 
-    def count() -> None:
+    def step() -> None:
         nonlocal steps
-        while not done.is_set():
+        while not done.wait(0.001):
             steps += 1
 
     done = threading.Event()
-    counter = threading.Thread(target=count)
-    counter.start()
+    stepper = threading.Thread(target=step)
+    stepper.start()
     before = steps
     with pytest.raises(TimeoutError):
-        still.next(timeout=0.3)
+        still.next(timeout=0.5)
     during = steps - before
     done.set()
-    counter.join()
-    assert during > 100_000
+    stepper.join()
+    # Some hundreds; if the wait held the GIL, one or two as it begins and ends.
+    assert during >= 10
 
 
 def test_threads_on_one_stream_share_its_frames(stream: framering.Stream) -> None:
