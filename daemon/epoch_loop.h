@@ -71,7 +71,7 @@ class EpochLoop {
   bool stale_ = false;       // as the control page says
   uint32_t desktop_state_;   // as the control page says
   bool waited_for_ = false;  // somebody wants the frame that is due
-  bool rung_ = false;          // a reader's bell, since it was last asked what the readers want
+  bool rung_ = false;        // a reader's bell, since it was last asked what the readers want
   uint64_t next_confirmation_ns_ = 0;
   bool follows_cursor_ = false;
   uint64_t next_cursor_ns_ = 0;

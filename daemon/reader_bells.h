@@ -1,5 +1,5 @@
-// How clients call the pump: each has an eventfd, which the daemon neither reads nor writes, so that nothing a
-// client does with its own reaches another client or holds up the pump.
+// How clients call the pump: each has an eventfd, which the daemon neither reads nor writes, so that nothing
+// a client does with its own reaches another client or holds up the pump.
 #pragma once
 
 #include "proto/result.h"

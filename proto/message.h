@@ -182,10 +182,10 @@ struct DesktopReply {
 struct WatchRequest {};
 struct WatchReply {};
 
-using Body = std::variant<Hello, Welcome, ListRequest, ListReply, OpenRequest, OpenReply, CloseRequest,
-                          CloseReply, Error, MetricsRequest, MetricsReply, PolicyRequest, PolicyReply,
-                          ReloadRequest, ReloadReply, DisplayRequest, DisplayReply, DesktopRequest,
-                          DesktopReply, WatchRequest, WatchReply>;
+using Body =
+    std::variant<Hello, Welcome, ListRequest, ListReply, OpenRequest, OpenReply, CloseRequest, CloseReply,
+                 Error, MetricsRequest, MetricsReply, PolicyRequest, PolicyReply, ReloadRequest, ReloadReply,
+                 DisplayRequest, DisplayReply, DesktopRequest, DesktopReply, WatchRequest, WatchReply>;
 
 struct Message {
   uint32_t request_id = 0;

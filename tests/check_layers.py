@@ -60,9 +60,16 @@ SPINE: dict[str, set[str]] = {
     "daemon/config": {"daemon/policy", "daemon/quota"},
     "daemon/pacer": set(),
     "daemon/reader": set(),
+    "daemon/reader_bells": set(),
     "daemon/ring": {"daemon/reader"},
     "daemon/publisher": {"daemon/reader", "daemon/ring"},
-    "daemon/stream": {"daemon/memory/pool", "daemon/publisher", "daemon/reader", "daemon/ring"},
+    "daemon/stream": {
+        "daemon/memory/pool",
+        "daemon/publisher",
+        "daemon/reader",
+        "daemon/reader_bells",
+        "daemon/ring",
+    },
     "daemon/desktop_watcher": {"daemon/capture/desktop"},
     "daemon/epoch_loop": {"daemon/pacer", "daemon/publisher", "daemon/reader", "daemon/ring", "daemon/stream"}
     | INTERFACES,

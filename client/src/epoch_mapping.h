@@ -69,6 +69,8 @@ class EpochMapping {
   uint32_t leases_taken() const;
   // True while every lease is taken and one at least is on its way back.
   bool awaits_lease();
+  // Returns when that is over, at the deadline at the latest; watches, and does not sleep.
+  void watch_for_lease(uint64_t until_ns);
 
  private:
   explicit EpochMapping(std::shared_ptr<ConnectionCore> connection) : connection_(std::move(connection)) {}

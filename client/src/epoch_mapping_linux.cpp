@@ -9,8 +9,10 @@
 #include <utility>
 
 #include "client/src/epoch_mapping.h"
+#include "client/src/wait_linux.h"
 #include "proto/cursor_shapes.h"
 #include "proto/lease.h"
+#include "proto/relax.h"
 
 namespace framering::internal {
 
@@ -205,6 +207,10 @@ bool EpochMapping::awaits_lease() {
     }
   }
   return true;
+}
+
+void EpochMapping::watch_for_lease(uint64_t until_ns) {
+  while (awaits_lease() && now_ns() < until_ns) proto::relax();
 }
 
 void EpochMapping::take_back_leases() {

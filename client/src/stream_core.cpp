@@ -25,7 +25,9 @@ namespace {
 constexpr int kMarkedLooks = 1000;
 // A look at the clock may cost more than one at the control page.
 constexpr int kLooksAClock = 16;
-// A device that gives a lease back wakes nobody.
+// A device that gives a lease back wakes nobody. Where no work comes before that it takes a few microseconds,
+// which are worth no sleep.
+constexpr uint64_t kLeaseWatchNs = 20'000;
 constexpr uint64_t kLeasePollNs = 100'000;
 // A signal that comes just before the sleep interrupts nothing.
 constexpr uint64_t kSignalPollNs = 1'000'000'000;
@@ -128,11 +130,16 @@ std::optional<Frame> StreamCore::wait_for(const Want& want, uint64_t deadline_ns
   check_usable();
   const uint64_t spin_end_ns = want.spin_ns > 0 ? now_ns() + want.spin_ns : 0;
   std::shared_ptr<EpochMapping> asked;  // whose daemon knows what is wanted
-  for (;;) {
-    if (auto frame = take(want)) return frame;
+  for (bool has_watched = false;;) {
+    Taken taken = take(want);
+    if (taken.frame) return std::move(taken.frame);
     const uint64_t now = now_ns();
     if (now >= deadline_ns) return std::nullopt;
     const auto mapping = this->mapping();
+    if (taken.lacks_lease && !std::exchange(has_watched, true)) {
+      mapping->watch_for_lease(std::min(deadline_ns, now + kLeaseWatchNs));
+      continue;
+    }
     if (want.confirmed_ns > 0 && want.confirmed_ns <= now && asked != mapping) {
       mapping->ask_confirmation(want.confirmed_ns);
       asked = mapping;
@@ -145,7 +152,8 @@ std::optional<Frame> StreamCore::wait_for(const Want& want, uint64_t deadline_ns
     // The eventcount: say that we wait, look once more, sleep only if nothing came in between.
     const uint32_t word = page.wake_word.load(std::memory_order_seq_cst);
     page.waiting.store(1, std::memory_order_seq_cst);
-    if (auto frame = take(want)) return frame;
+    taken = take(want);
+    if (taken.frame) return std::move(taken.frame);
     uint64_t until_ns = deadline_ns;
     if (now < want.confirmed_ns) until_ns = std::min(until_ns, want.confirmed_ns);
     if (want.unseen && interval_ns_ > 0) {
@@ -153,7 +161,7 @@ std::optional<Frame> StreamCore::wait_for(const Want& want, uint64_t deadline_ns
       std::lock_guard lock(mutex_);
       if (is_news(look(*mapping))) until_ns = std::min(until_ns, due_ns_);
     }
-    if (mapping->awaits_lease()) until_ns = std::min(until_ns, now + kLeasePollNs);
+    if (taken.lacks_lease) until_ns = std::min(until_ns, now + kLeasePollNs);
     if (!sleep_on(*mapping, word, until_ns, on_signal)) return std::nullopt;
   }
 }
@@ -205,7 +213,7 @@ StreamState StreamCore::usable_state() const {
   return state;
 }
 
-std::optional<Frame> StreamCore::take(const Want& want) {
+StreamCore::Taken StreamCore::take(const Want& want) {
   std::lock_guard lock(mutex_);
   uint64_t gone = 0;  // frames up to this one cannot be had any more
   for (;;) {
@@ -216,15 +224,14 @@ std::optional<Frame> StreamCore::take(const Want& want) {
     const bool lives = state == StreamState::kLive || state == StreamState::kStale;
     const Choice chosen = lives || drain ? choose(want, gone) : Choice{};
     if (!chosen.frame) {
-      if (lives) return std::nullopt;
+      if (lives) return {};
       follow_or_raise();
       continue;
     }
-    const auto lease_index = mapping_->take_lease_index();
-    if (!lease_index) {
-      if (mapping_->awaits_lease()) return std::nullopt;
-      raise_lease_limit();
-    }
+    auto lease_index = mapping_->take_lease_index();
+    if (!lease_index && mapping_->awaits_lease()) return {.lacks_lease = true};
+    if (!lease_index) lease_index = mapping_->take_lease_index();  // the last may have come back just now
+    if (!lease_index) raise_lease_limit();
     auto frame = lease(chosen, *lease_index);
     if (!frame) {
       gone = chosen.frame.sequence;
@@ -236,7 +243,7 @@ std::optional<Frame> StreamCore::take(const Want& want) {
       last_sequence_ = std::max(last_sequence_, frame->sequence());
       if (chosen.cursor != 0) last_cursor_ = chosen.cursor;
     }
-    return frame;
+    return {.frame = std::move(frame)};
   }
 }
 

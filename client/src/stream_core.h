@@ -67,8 +67,13 @@ class StreamCore {
   void attach(std::shared_ptr<EpochMapping> mapping);  // locked
   const WakeSet& wake_set() const;                     // locked; throws before wake_fd()
   std::optional<Frame> wait_for(const Want& want, uint64_t deadline_ns, const OnSignal& on_signal);
-  // What is there now, or nothing; follows a superseded epoch. Throws what ends the waiting.
-  std::optional<Frame> take(const Want& want);
+  // What is there now, or nothing, perhaps for want of a lease that is on its way back; follows a superseded
+  // epoch. Throws what ends the waiting.
+  struct Taken {
+    std::optional<Frame> frame{};
+    bool lacks_lease = false;
+  };
+  Taken take(const Want& want);
   // What to return now, or nothing.
   struct Choice {
     proto::FrameRef frame{};

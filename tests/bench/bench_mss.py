@@ -1,7 +1,7 @@
 """framering.mss beside the real mss on one desktop, and what arrays and asyncio cost. Prints JSON.
 
-bench_mss.py grab SECONDS            both in turn, each call timed: wall time of a grab of the monitor; what of
-                                     it is bell, the X server's copy, and the way back
+bench_mss.py grab SECONDS            both in turn, each call timed: wall time of a grab of the monitor; what
+                                     of it is bell, the X server's copy, and the way back
 bench_mss.py many SECONDS SIDE N     N processes at once, "mss" or "framering": grabs a second, all together
 bench_mss.py arrays                  to_numpy(channels="RGB") and NumPy's own way, in turn
 bench_mss.py wake SECONDS            from publishing to next() and next_async(), in turn; and what of it is
@@ -128,7 +128,7 @@ def wake(seconds: float) -> dict[str, Any]:
 
 
 def bare_wake(rounds: int) -> dict[str, Any]:
-    """From the time that another process writes down until a pipe has woken this one, blocked or in asyncio."""
+    """From when another process writes to a pipe until this one is awake, blocked or in asyncio."""
     sent_ns = mmap.mmap(-1, 8)
     pipes = {name: os.pipe() for name in ("read", "future")}
 

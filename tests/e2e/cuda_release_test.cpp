@@ -124,6 +124,22 @@ TEST_F(CudaRelease, NextWaitsForALeaseThatIsOnItsWayBack) {
   });
 }
 
+TEST_F(CudaRelease, WhoIsFasterThanTheDeviceWaitsForHisLeasesAndIsNeverToldThatHeHoldsThem) {
+  in_process({}, [] {
+    const DaemonProcess daemon({"--source", kSource, "--memory", "cuda", "--lease-ms", "60000"});
+    const Gpu gpu;
+    for (const uint32_t max_leases : {1u, 2u}) {
+      Stream stream =
+          Connection::connect(daemon.socket()).open({.source = kSource, .max_leases = max_leases});
+      for (int i = 0; i < 5000; ++i) {
+        auto frame = stream.latest(10s);
+        ASSERT_TRUE(frame);
+        EXPECT_TRUE(frame->release_after(gpu.stream));
+      }
+    }
+  });
+}
+
 // Its queued work is skipped, also the writes that would have given the leases back.
 TEST_F(CudaReleaseFake, ADeviceThatTheReaderHasLostKeepsNoLease) {
   in_process({}, [] {

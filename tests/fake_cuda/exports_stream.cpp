@@ -99,8 +99,8 @@ CUresult cuStreamIsCapturing(CUstream handle, CUstreamCaptureStatus* status) {
   return stream_call(__func__, handle, [&](const std::shared_ptr<Stream>&) {
     if (!status) return CUDA_ERROR_INVALID_VALUE;
     const bool is_default = !handle || handle == CU_STREAM_LEGACY || handle == CU_STREAM_PER_THREAD;
-    *status = settings().capturing && !is_default ? CU_STREAM_CAPTURE_STATUS_ACTIVE
-                                                  : CU_STREAM_CAPTURE_STATUS_NONE;
+    *status =
+        settings().capturing && !is_default ? CU_STREAM_CAPTURE_STATUS_ACTIVE : CU_STREAM_CAPTURE_STATUS_NONE;
     return CUDA_SUCCESS;
   });
 }

@@ -18,7 +18,7 @@ struct Settings {
   bool vmm = true;
   bool stream_memory_operations = true;
   bool read_only_registration = true;
-  bool capturing = false;  // every stream but the default ones, it says
+  bool capturing = false;              // every stream but the default ones, it says
   std::chrono::microseconds delay{0};  // of each copy, memset and kernel
   std::string faults;
   std::string control_file;  // "" none

@@ -32,7 +32,8 @@ def test_frames_are_on_the_device_that_the_daemon_was_told(torch: Any, second: S
         for _ in range(8):  # in several slots
             picture = second.draw()
             frame = second.shown(stream, picture)
-            assert frame.device == 1 and frame.__dlpack_device__() == (2, 1)
+            assert frame.device == 1
+            assert frame.__dlpack_device__() == (2, 1)
             pixels, converted = torch.from_dlpack(frame), frame.to_torch(channels="BGR", layout="HWC")
             assert pixels.device == converted.device == torch.device("cuda", 1)
             assert (pixels[..., :3].cpu().numpy() == picture).all()

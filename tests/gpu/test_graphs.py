@@ -94,5 +94,6 @@ def test_what_is_captured_gives_no_lease_back_when_it_is_replayed(torch: Any, sc
             screen.draw()
             graph.replay()
             assert int(total) == int(picture.sum(dtype="int64"))
-            assert frame.valid and screen.leases() == 1
+            assert frame.valid
+            assert screen.leases() == 1
         assert frame.release(stream=torch.cuda.current_stream())

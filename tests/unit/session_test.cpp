@@ -137,8 +137,8 @@ TEST_F(SessionTest, MessagesOfADaemonAreNoRequests) {
   peer.greet();
   OpenReply reply;
   reply.max_leases = 1;
-  for (const Body& body : {Body(Welcome{}), Body(ListReply{}), Body(reply), Body(CloseReply{}),
-                           Body(Error{})}) {
+  for (const Body& body :
+       {Body(Welcome{}), Body(ListReply{}), Body(reply), Body(CloseReply{}), Body(Error{})}) {
     const auto error = peer.ask<Error>(body);
     EXPECT_EQ(error.code, ErrorCode::kProtocol);
     EXPECT_EQ(error.message, "a client sends requests only");
@@ -225,8 +225,8 @@ TEST_F(SessionTest, AWakePipeIsGivenToWhoAsksForOne) {
   OpenRequest request{kSource};
   request.wake_pipe = true;
   const auto reply = peer.greet().ask<OpenReply>(request);
-  ASSERT_THAT(reply.fd_roles,
-              ElementsAre(FdRole::kControl, FdRole::kPixels, FdRole::kLease, FdRole::kBell, FdRole::kWakePipe));
+  ASSERT_THAT(reply.fd_roles, ElementsAre(FdRole::kControl, FdRole::kPixels, FdRole::kLease, FdRole::kBell,
+                                          FdRole::kWakePipe));
   ASSERT_EQ(peer.fds().size(), 5u);
   const int pipe_end = peer.fds()[4].get();
   EXPECT_FALSE(readable(pipe_end));

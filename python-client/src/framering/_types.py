@@ -88,8 +88,8 @@ class DesktopState:
     Of one that is locked or away there are no frames; what is blanked goes on.
 
     ``blanked``: its screens are dark, by the screen saver or DPMS. ``locked``: a password is asked for.
-    ``away``: the seat shows another session, or the daemon waits to be told whether it does. False, too, for what
-    it cannot know.
+    ``away``: the seat shows another session, or the daemon waits to be told whether it does. False, too, for
+    what it cannot know.
     """
 
     blanked: bool
