@@ -83,6 +83,8 @@ void EpochLoop::set_dirty() {
 }
 
 std::optional<Ending> EpochLoop::look() {
+  // The clock after the bells: a wish is stored, and its moment has come, before its bell rings.
+  rung_ |= epoch_.bells.take();
   const uint64_t now = now_ns();
   const bool confirming = confirmation_is_wanted(now);
   if (auto ending = follow_cursor(confirming ? kNever : now)) return ending;
@@ -138,12 +140,11 @@ std::optional<Ending> EpochLoop::follow_cursor(uint64_t now) {
 }
 
 bool EpochLoop::confirmation_is_wanted(uint64_t now) {
-  rung_ |= epoch_.bells.take();
-  const bool may_answer = now >= next_confirmation_ns_ && std::exchange(rung_, false);
-  const bool waited_for = may_answer && somebody_asks(now);
-  if (!waited_for && (dirty_ || now < keepalive_ns())) return false;
-  next_confirmation_ns_ = now + kConfirmationIntervalNs;
-  return true;
+  const bool answering = now >= next_confirmation_ns_ && std::exchange(rung_, false);
+  const bool wanted = (answering && somebody_asks(now)) || (!dirty_ && now >= keepalive_ns());
+  // Also after a bell that was rung for nothing.
+  if (answering || wanted) next_confirmation_ns_ = now + kConfirmationIntervalNs;
+  return wanted;
 }
 
 bool EpochLoop::somebody_asks(uint64_t now) {

@@ -72,7 +72,6 @@ class CudaMapping {
  private:
   // The one that the default streams are those of.
   CUcontext callers_context() const;
-  Status check_not_captured(CUstream stream) const;
   Status enter_context();
   Status map_descriptor(const PixelHandle& pixels, bool writable);
   Status map_ipc(const PixelHandle& pixels);
@@ -177,17 +176,6 @@ CUcontext CudaMapping::callers_context() const {
   return callers ? callers : context_;
 }
 
-// The lease would not be given back now, but with every replay: also when it is that of another frame.
-Status CudaMapping::check_not_captured(CUstream stream) const {
-  // The legacy stream cannot be captured, and to ask about it means to ask about all others.
-  if (stream == nullptr || stream == CU_STREAM_LEGACY) return Ok{};
-  CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
-  if (auto asked = driver_.cuStreamIsCapturing(stream, &status); !asked) return asked;
-  if (status == CU_STREAM_CAPTURE_STATUS_NONE) return Ok{};
-  return Error{ErrorCode::kInvalidArgument, "this stream is being captured into a graph",
-               "hold the frame while the graph is replayed, then release it by a stream that is not"};
-}
-
 Result<std::shared_ptr<std::byte>> CudaMapping::copy_on_device(uint64_t offset, uint64_t bytes,
                                                                CUstream stream) const {
   const CUcontext context = callers_context();
@@ -209,7 +197,7 @@ Result<std::shared_ptr<std::byte>> CudaMapping::copy_on_device(uint64_t offset, 
 Result<std::unique_ptr<StreamMark>> CudaMapping::mark(CUstream stream) const {
   const CUcontext context = callers_context();
   const CudaCurrent current(driver_, context);
-  if (auto checked = check_not_captured(stream); !checked) return checked.error();
+  if (auto checked = check_not_captured(driver_, stream); !checked) return checked.error();
   CUevent event = nullptr;
   if (auto created = driver_.cuEventCreate(&event, CU_EVENT_DISABLE_TIMING); !created) return created.error();
   CudaOwned<CUevent> owned(driver_.cuEventDestroy, event);
@@ -221,7 +209,7 @@ Status CudaMapping::release_after(std::optional<void*> stream, StreamMarks marks
                                   std::atomic<uint64_t>& lease) {
   const CudaCurrent current(driver_, callers_context());
   const CUstream last = stream ? static_cast<CUstream>(*stream) : stream_.get();
-  if (auto checked = check_not_captured(last); !checked) return checked;
+  if (auto checked = check_not_captured(driver_, last); !checked) return checked;
   for (const auto& mark : marks) {
     const CUevent event = static_cast<const CudaMark&>(*mark).event();
     if (auto begun = driver_.cuStreamWaitEvent(last, event, 0); !begun) return begun;
@@ -232,7 +220,10 @@ Status CudaMapping::release_after(std::optional<void*> stream, StreamMarks marks
 bool CudaMapping::is_lost() const {
   const CudaCurrent current(driver_, context_);
   const CUresult result = driver_.cuStreamQuery.raw(stream_.get());
-  return result != CUDA_SUCCESS && result != CUDA_ERROR_NOT_READY;
+  // Another thread's capture into a graph may forbid the question.
+  const bool is_of_capture =
+      result >= CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED && result <= CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
+  return result != CUDA_SUCCESS && result != CUDA_ERROR_NOT_READY && !is_of_capture;
 }
 
 class CudaRegion final : public PixelRegion {

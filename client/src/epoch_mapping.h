@@ -64,8 +64,7 @@ class EpochMapping {
   void return_lease_index(uint32_t index);
   // Gives the lease back once the work that is on this CUDA stream by now, if one is named, and what the
   // marks stand for is done; its index comes back after that, by itself. After an error nothing has happened.
-  proto::Status return_lease_index_after(std::optional<void*> stream,
-                                         std::vector<std::unique_ptr<StreamMark>> marks, uint32_t index);
+  proto::Status return_lease_index_after(std::optional<void*> stream, StreamMarks marks, uint32_t index);
   uint32_t leases_taken() const;
   // True while every lease is taken and one at least is on its way back.
   bool awaits_lease();

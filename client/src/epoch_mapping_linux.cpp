@@ -183,8 +183,7 @@ void EpochMapping::return_lease_index(uint32_t index) {
   leases_taken_.fetch_and(~(1u << index), std::memory_order_release);
 }
 
-proto::Status EpochMapping::return_lease_index_after(std::optional<void*> stream,
-                                                     std::vector<std::unique_ptr<StreamMark>> marks,
+proto::Status EpochMapping::return_lease_index_after(std::optional<void*> stream, StreamMarks marks,
                                                      uint32_t index) {
   std::atomic<uint64_t>& word = lease_page_->leases[index];
   if (auto begun = pixels_->release_after(stream, marks, word); !begun) return begun;

@@ -48,8 +48,7 @@ FrameState::~FrameState() {
   // In a forked child the lease is the parent's.
   if (!lease_index || !mapping->connection().in_own_process()) return;
   // Without the device the marks are beyond waiting for, and nothing reads the pixels any more.
-  if (!marks.empty() && mapping->return_lease_index_after(std::nullopt, std::move(marks), *lease_index))
-    return;
+  if (!marks.empty() && mapping->return_lease_index_after(std::nullopt, marks, *lease_index)) return;
   proto::release(mapping->lease_page().leases[*lease_index]);
   mapping->return_lease_index(*lease_index);
 }
@@ -67,7 +66,7 @@ proto::Status FrameState::check_owner() const {
 proto::Status FrameState::release_after(void* stream) {
   if (auto owner = check_owner(); !owner) return owner;
   if (!lease_index) return proto::Ok{};
-  if (auto begun = mapping->return_lease_index_after(stream, std::move(marks), *lease_index); !begun) {
+  if (auto begun = mapping->return_lease_index_after(stream, marks, *lease_index); !begun) {
     return begun;
   }
   lease_index.reset();

@@ -145,7 +145,8 @@ std::optional<Frame> StreamCore::wait_for(const Want& want, uint64_t deadline_ns
       asked = mapping;
     }
     if (now < spin_end_ns) {
-      watch(*mapping, want, std::min(deadline_ns, spin_end_ns));
+      const uint64_t askable_ns = now < want.confirmed_ns ? want.confirmed_ns : deadline_ns;
+      watch(*mapping, want, std::min({deadline_ns, spin_end_ns, askable_ns}));
       continue;
     }
     proto::LeasePage& page = mapping->lease_page();
@@ -345,7 +346,11 @@ std::optional<Frame> StreamCore::find(uint64_t sequence) {
   check_usable();
   const FrameRef frame = proto::oldest_since(&mapping_->control(), mapping_->info().slot_count, sequence);
   if (!frame || frame.sequence != sequence) return std::nullopt;
-  const auto lease_index = mapping_->take_lease_index();
+  auto lease_index = mapping_->take_lease_index();
+  if (!lease_index) {
+    mapping_->watch_for_lease(now_ns() + kLeaseWatchNs);
+    lease_index = mapping_->take_lease_index();
+  }
   if (!lease_index) raise_lease_limit();
   return lease({frame}, *lease_index);
 }

@@ -144,6 +144,16 @@ void EventRelease::run() {
 
 }  // namespace
 
+Status check_not_captured(const CudaDriver& driver, CUstream stream) {
+  // The legacy stream cannot be captured, and to ask about it means to ask about all others.
+  if (stream == nullptr || stream == CU_STREAM_LEGACY) return proto::Ok{};
+  CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+  if (auto asked = driver.cuStreamIsCapturing(stream, &status); !asked) return asked;
+  if (status == CU_STREAM_CAPTURE_STATUS_NONE) return proto::Ok{};
+  return proto::Error{proto::ErrorCode::kInvalidArgument, "this stream is being captured into a graph",
+                      "hold the frame while the graph is replayed, then release it by a stream that is not"};
+}
+
 std::unique_ptr<StreamRelease> StreamRelease::create(const CudaDriver& driver, CUcontext context,
                                                      CUdevice device, CUstream stream,
                                                      proto::LeasePage& page) {

@@ -11,6 +11,10 @@
 
 namespace framering::internal {
 
+// With a context of the stream's device current. kInvalidArgument where it is being captured into a graph:
+// what is put on it then is done at each replay, when the slot holds another frame.
+proto::Status check_not_captured(const proto::CudaDriver& driver, CUstream stream);
+
 class StreamRelease {
  public:
   // By the device itself, which writes the lease word; where that cannot be, by a thread that waits for an

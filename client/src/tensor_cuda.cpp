@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "client/src/errors.h"
+#include "client/src/stream_release.h"
 #include "client/src/tensor_plan.h"
 #include "proto/cuda_driver.h"
 
@@ -53,6 +54,7 @@ bool is_current(const CudaDriver& driver, CUdevice device) {
 }
 
 void launch(const CudaDriver& driver, const TensorArguments& arguments, void* cuda_stream) {
+  check(check_not_captured(driver, static_cast<CUstream>(cuda_stream)));
   static const Kernels kernels(driver);
   const TensorLaunch launch = tensor_launch(arguments);
   void* parameters[] = {const_cast<TensorArguments*>(&arguments)};

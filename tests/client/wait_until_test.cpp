@@ -1,5 +1,6 @@
 // Which frame wait_until() returns, and what that costs.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <random>
@@ -125,6 +126,9 @@ TEST_F(WaitUntilTest, WhoWatchesForItGetsTheSameAndWaitsNoLonger) {
     EXPECT_GE(moving.wait_until(moment, kLong, {}, 1s)->confirmed_ns(), moment);
     EXPECT_TRUE(moving.next(kLong, {}, 1s));
   }
+  const auto soon_ns = now_ns() + 5'000'000;
+  EXPECT_GE(still.wait_until(soon_ns, kLong, {}, 1s)->confirmed_ns(), soon_ns);
+  EXPECT_LT(now_ns(), soon_ns + 900'000'000) << "it is asked for when its moment has come";
   const auto begin = Clock::now();
   EXPECT_FALSE(still.next(20ms, {}, 1s));
   EXPECT_FALSE(still.wait_until(now_ns() + 3'600'000'000'000, 20ms, {}, 1s));
@@ -136,14 +140,31 @@ TEST_F(WaitUntilTest, WhoWatchesForItGetsTheSameAndWaitsNoLonger) {
   }
 }
 
+TEST_F(WaitUntilTest, WhoWatchesDoesNotSleep) {
+  Stream still = open_still();
+  const auto sleeps = [] {
+    rusage used{};
+    getrusage(RUSAGE_THREAD, &used);
+    return used.ru_nvcsw;
+  };
+  ASSERT_TRUE(still.wait_until(now_ns(), kLong));
+  const long before = sleeps();
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(still.wait_until(now_ns(), kLong, {}, 1s));
+  EXPECT_EQ(sleeps(), before);
+}
+
 TEST_F(WaitUntilTest, TheEndOfTheStreamOrOfTheDaemonEndsTheWatch) {
   Stream closed = open_still();
   Stream still = open_still();
+  std::atomic<bool> watches{false};
   std::thread watching([&] {
+    watches = true;
+    watches.notify_one();
     EXPECT_EQ(error_of([&] { closed.next(kLong, {}, 1s); }), ErrorCode::disconnected);
     const auto code = error_of([&] { still.next(kLong, {}, 1s); });
     EXPECT_TRUE(code == ErrorCode::stream_ended || code == ErrorCode::disconnected);
   });
+  watches.wait(false);
   closed.close();
   daemon_.end(SIGTERM);
   watching.join();

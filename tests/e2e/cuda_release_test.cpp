@@ -140,6 +140,47 @@ TEST_F(CudaRelease, WhoIsFasterThanTheDeviceWaitsForHisLeasesAndIsNeverToldThatH
   });
 }
 
+// What it was held for is still waited for.
+TEST_F(CudaReleaseFake, AReleaseThatIsRefusedChangesNothing) {
+  in_process({}, [] {
+    const FakeDriver driver;
+    const DaemonProcess daemon({"--source", kSource, "--memory", "cuda", "--lease-ms", "60000"});
+    const Gpu gpu;
+    Connection connection = Connection::connect(daemon.socket());
+    Stream stream = connection.open({.source = kSource});
+    const auto held = [&] { return connection.list().at(0).clients.at(0).leases_held; };
+    auto frame = stream.next(10s);
+    ASSERT_TRUE(frame);
+    Gate gate(gpu);
+    frame->hold_until(gpu.stream);
+    driver.fail("cuStreamWaitEvent=1");
+    EXPECT_THROW(frame->release_after(gpu.make_stream(CU_STREAM_NON_BLOCKING)), Error);
+    driver.fail("");
+    EXPECT_TRUE(frame->release());
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(held(), 1u);
+    gate.open();
+    EXPECT_TRUE(soon([&] { return held() == 0; }));
+  });
+}
+
+TEST_F(CudaReleaseFake, WorkOnAStreamThatIsCapturedIsRefusedBeforeItIsEnqueued) {
+  in_process({{"FAKE_CUDA_CAPTURING", "1"}}, [] {
+    const FakeDriver driver;
+    const DaemonProcess daemon({"--source", kSource, "--memory", "cuda"});
+    const Gpu gpu;
+    Stream stream = Connection::connect(daemon.socket()).open({.source = kSource});
+    const auto frame = stream.next(10s);
+    ASSERT_TRUE(frame);
+    const TensorSpec spec;
+    CUdeviceptr out = 0;
+    must(gpu.driver.cuMemAlloc(&out, tensor_bytes(spec, frame->width(), frame->height())));
+    EXPECT_THROW(to_tensor(*frame, spec, reinterpret_cast<void*>(out), gpu.stream), Error);
+    EXPECT_EQ(driver.calls("cuLaunchKernel"), 0u);
+    to_tensor(*frame, spec, reinterpret_cast<void*>(out));
+    EXPECT_EQ(driver.calls("cuLaunchKernel"), 1u);
+  });
+}
+
 // Its queued work is skipped, also the writes that would have given the leases back.
 TEST_F(CudaReleaseFake, ADeviceThatTheReaderHasLostKeepsNoLease) {
   in_process({}, [] {

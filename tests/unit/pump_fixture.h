@@ -37,6 +37,7 @@ struct Script {
   std::atomic<int> full_captures{0};
   std::atomic<int> opened{0};
   std::atomic<int> syncs{0};
+  std::atomic<int> polls{0};
   std::atomic<bool> change_in_sync{false};
   std::atomic<bool> has_cursor{false};
   std::atomic<int32_t> cursor_x{10};
@@ -61,6 +62,7 @@ class FakeSource : public Source {
   }
   int event_fd() const override { return script_.event.get(); }
   proto::Result<SourceEvents> poll() override {
+    ++script_.polls;
     if (script_.gone) return Error{ErrorCode::kUnavailable, "unplugged", {}};
     SourceEvents events;
     uint64_t count = 0;
@@ -156,6 +158,9 @@ class PumpTest : public testing::Test {
   // As a client does that waits for a frame of this moment.
   static void ask(const Attachment& at, uint64_t moment_ns) {
     at.reader().page()->asked_ns.store(moment_ns);
+    ring(at);
+  }
+  static void ring(const Attachment& at) {
     const uint64_t one = 1;
     ASSERT_EQ(write(at.reader().bell(), &one, sizeof one), 8);
   }

@@ -61,6 +61,32 @@ TEST_F(PumpTest, AnyNumberOfWaitersCostsABoundedNumberOfRoundTrips) {
   EXPECT_GT(attachments[0]->reader().confirmations_asked, 1u) << "it can be told who asks so much";
 }
 
+TEST_F(PumpTest, AWishThatFollowsAtOnceIsNotLost) {
+  run();
+  const auto attachment = attach_to_frame();
+  for (int i = 0; i < 1000; ++i) {
+    const uint64_t asked = now_ns();
+    ask(*attachment, asked);
+    while (confirmed(*attachment) < asked && now_ns() < asked + 5'000'000'000) {  // never asleep
+    }
+    ASSERT_GE(confirmed(*attachment), asked) << "wish " << i;
+  }
+}
+
+TEST_F(PumpTest, BellsThatAreRungForNothingGetThePumpUpSeldom) {
+  run();
+  const auto attachment = attach_to_frame();
+  for (const uint64_t moment : {uint64_t{0}, UINT64_MAX}) {
+    attachment->reader().page()->asked_ns.store(moment);
+    const uint64_t begin = now_ns();
+    const int before = script_.polls;
+    while (now_ns() < begin + 100'000'000) ring(*attachment);
+    const auto polls = static_cast<uint64_t>(script_.polls - before);
+    EXPECT_LE(polls, 2 * (now_ns() - begin) / kConfirmationIntervalNs + 4);
+  }
+  EXPECT_EQ(script_.syncs, 0);
+}
+
 TEST_F(PumpTest, AMomentThatHasNotComeIsNoWishAndHidesNobodyElses) {
   run();
   const auto early = attach();
