@@ -7,6 +7,7 @@
 //       connects  and hangs up, again and again
 //       requests  lists and opens and closes, each as soon as the last is answered
 //       mute      asks and never reads what it is told, until it is dropped, again and again
+//       rings     wants a new frame, or proof that there is none, ten thousand times a second
 //       crowds    has as many clients as it is let, each a stream and a wake pipe: what the daemon has of
 //                 descriptors; then none, again and again
 #include <grp.h>
@@ -26,6 +27,7 @@
 #include <vector>
 
 #include "proto/lease.h"
+#include "tests/bench/samples.h"
 #include "tests/support/raw_client.h"
 
 namespace {
@@ -50,6 +52,7 @@ struct Attachment {
   RawClient client;
   proto::LeasePage* page;
   const proto::ControlPage* control;
+  int bell;
 
   explicit Attachment(const Target& target) : client(target.socket) {
     const auto reply = client.open(target.source, kLeases);
@@ -58,6 +61,7 @@ struct Attachment {
     };
     page = static_cast<proto::LeasePage*>(map(FdRole::kLease, proto::kLeaseBytes, PROT_READ | PROT_WRITE));
     control = static_cast<const proto::ControlPage*>(map(FdRole::kControl, reply.control_bytes, PROT_READ));
+    bell = client.fd(reply, FdRole::kBell);
   }
 };
 
@@ -109,6 +113,16 @@ void mute(const Target& target) {
   }
 }
 
+void rings(const Target& target) {
+  const Attachment attachment(target);
+  while (target.goes_on()) {
+    attachment.page->asked_ns.store(framering::bench::now_ns());
+    const uint64_t one = 1;
+    if (write(attachment.bell, &one, sizeof one) != sizeof one) return;
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+  }
+}
+
 void crowds(const Target& target) {
   while (target.goes_on()) {
     std::deque<RawClient> clients;
@@ -120,14 +134,16 @@ void crowds(const Target& target) {
   }
 }
 
-const std::map<std::string, void (*)(const Target&)> kKinds = {
-    {"pins", pins}, {"connects", connects}, {"requests", requests}, {"mute", mute}, {"crowds", crowds}};
+const std::map<std::string, void (*)(const Target&)> kKinds = {{"pins", pins},         {"connects", connects},
+                                                               {"requests", requests}, {"mute", mute},
+                                                               {"rings", rings},       {"crowds", crowds}};
 
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc != 5 || !kKinds.contains(argv[1])) {
-    std::fprintf(stderr, "usage: bench_attacker pins|connects|requests|mute|crowds SOCKET SOURCE SECONDS\n");
+    std::fprintf(stderr,
+                 "usage: bench_attacker pins|connects|requests|mute|rings|crowds SOCKET SOURCE SECONDS\n");
     return 2;
   }
   if (geteuid() == 0 && (setgroups(0, nullptr) != 0 || setgid(kForeigner) != 0 || setuid(kForeigner) != 0)) {

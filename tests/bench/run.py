@@ -157,7 +157,7 @@ def publish(bench: Bench) -> list[Row]:
     ]
 
 
-ATTACKS = ["pins", "connects", "requests", "mute", "crowds"]
+ATTACKS = ["pins", "connects", "requests", "mute", "rings", "crowds"]
 STEPS = ["age_us", "draw_to_request_us", "capture_us", "publish_us", "deliver_us"]
 
 
