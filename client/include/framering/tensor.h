@@ -76,7 +76,7 @@ struct Tensor {
   DataType dtype = DataType::float32;
   int device = -1;  // CUDA's number of it in this process; -1 for host memory
 
-  size_t size_bytes() const noexcept;
+  FRAMERING_API size_t size_bytes() const noexcept;
 };
 
 // The same into fresh memory of the host or of the frames' device; done on return. Throws as above.
