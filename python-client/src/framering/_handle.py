@@ -38,7 +38,8 @@ class FrameHandle:
         found = self._find() if stream is None else self._find_in(stream)
         if found is None:
             raise NotFound(
-                f"frame {self.sequence} of {self.source} is gone: its slot was overwritten, or its daemon ended",
+                f"frame {self.sequence} of {self.source} is gone: "
+                "its slot was overwritten, or its daemon ended",
                 "hold the frame in the process that sends its handle until this one has it",
                 "not_found",
             )
