@@ -31,9 +31,12 @@ def program() -> str:
 
 
 @contextlib.contextmanager
-def frameringd(*arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Daemon]:
+def frameringd(
+    *arguments: str, env: Mapping[str, str] | None = None, at: Path | None = None
+) -> Iterator[Daemon]:
+    """With a socket in a folder of its own, unless `at` says where."""
     with tempfile.TemporaryDirectory(prefix="framering-test-") as folder:
-        socket = Path(folder) / "socket"
+        socket = at or Path(folder) / "socket"
         memory = [] if "--memory" in arguments else ["--memory", "host"]
         command = [program(), "--socket", socket, "--log-level", "warn", *memory, *arguments]
         process = subprocess.Popen(command, env={**os.environ, **(env or {})})

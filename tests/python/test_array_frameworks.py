@@ -98,12 +98,16 @@ def test_out_that_does_not_fit_is_refused_with_what_would(library: Any, frame: f
         with pytest.raises(framering.InvalidArgument, match=says):
             getattr(frame, f"to_{library.__name__}")(layout="HWC", out=out, **what)
 
-    wanted = r"of shape \(48, 64, 3\) and dtype uint8 on cpu, not "
-    refused(library.zeros((48, 64, 4), dtype=library.uint8), wanted + r"of shape \(48, 64, 4\)")
     refused(
-        library.zeros((48, 128, 3), dtype=library.uint8)[:, ::2], wanted + "read-only or of another order"
+        library.zeros((48, 64, 4), dtype=library.uint8),
+        r"out must be of shape \(48, 64, 3\), not \(48, 64, 4\)$",
     )
-    refused(library.zeros((48, 64, 3), dtype=library.float32), "and dtype float32", dtype="uint8")
+    refused(library.zeros((48, 128, 3), dtype=library.uint8)[:, ::2], "out must be contiguous$")
+    wrong = library.zeros((48, 64, 3), dtype=library.float32)
+    refused(wrong, "out must be of dtype uint8, not float32$", dtype="uint8")
+    refused(wrong[1:], r", not \(47, 64, 3\) and of dtype uint8, not float32$", dtype="uint8")
+    kind = "numpy.ndarray" if library is np else "torch.Tensor"
+    refused([1], f"out must be a {kind}, not a list$")
     refused(library.zeros((48, 64, 3), dtype=library.float64), '"uint8"', dtype=None)
     refused(library.zeros((48, 64, 3), dtype=library.uint8), "always a copy", copy=False)
 
@@ -111,9 +115,17 @@ def test_out_that_does_not_fit_is_refused_with_what_would(library: Any, frame: f
 def test_a_read_only_out_is_refused(frame: framering.Frame) -> None:
     out = np.zeros((48, 64, 3), np.uint8)
     out.flags.writeable = False
-    with pytest.raises(framering.InvalidArgument, match="must be writable"):
+    with pytest.raises(framering.InvalidArgument, match=r"out must be writable$"):
         frame.to_numpy(out=out)
     assert not out.any()
+
+
+def test_an_out_of_the_other_byte_order_is_refused(frame: framering.Frame) -> None:
+    out = np.zeros((48, 64, 3), np.dtype(np.float32).newbyteorder())
+    with pytest.raises(framering.InvalidArgument, match=r"dtype must be .*'?[<>]f4"):
+        frame.to_numpy(out=out)
+    with pytest.raises(framering.InvalidArgument, match=r"of dtype float32, not [<>]f4"):
+        frame.to_numpy(dtype="float32", out=out)
 
 
 def test_jax_reads_in_place(frame: framering.Frame) -> None:

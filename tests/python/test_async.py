@@ -13,7 +13,7 @@ from typing import Any
 import framering
 import pytest
 from daemons import Daemon
-from frames import FAST, STILL, leases_held, numbers_of, run
+from frames import FAST, STILL, leases_held, numbers_of, run, wait_until
 
 SOON = 20.0
 
@@ -208,6 +208,48 @@ def test_close_in_another_thread_stops_the_iteration(still_socket: str) -> None:
         return count
 
     assert in_loop(main()) == 1
+
+
+def test_a_thread_may_spin_for_a_frame_beside_the_loop(test_socket: str) -> None:
+    async def main() -> None:
+        with framering.open(FAST, mode="every", max_leases=8, socket=test_socket) as stream:
+            first = (await stream.next_async(SOON)).sequence
+            for _ in range(20):
+                last = (await asyncio.to_thread(stream.next, spin_us=5000)).sequence
+            assert last - first == 20 + stream.missed
+
+    in_loop(main())
+
+
+def test_a_cancelled_thread_still_takes_its_frame_and_drops_it(test_socket: str, leases: Any) -> None:
+    """Unlike next_async(), which takes none then."""
+    cancelled, done = threading.Event(), threading.Event()
+    taken = 0
+
+    def take(stream: framering.Stream) -> framering.Frame:
+        nonlocal taken
+        assert cancelled.wait(SOON)
+        frame = stream.next(SOON, spin_us=5000)
+        taken = frame.sequence
+        done.set()
+        return frame
+
+    async def main() -> None:
+        with framering.open(FAST, mode="every", socket=test_socket) as stream:
+            first = (await stream.next_async(SOON)).sequence
+            waiting = asyncio.create_task(asyncio.to_thread(take, stream))
+            await asyncio.sleep(0)  # the thread has it from here on
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            cancelled.set()
+            assert await asyncio.to_thread(done.wait, SOON)
+            last = (await stream.next_async(SOON)).sequence
+            assert first < taken < last
+            assert last - first == 2 + stream.missed
+            wait_until(lambda: leases() == 0)
+
+    in_loop(main())
 
 
 def test_the_daemons_end_ends_the_wait(start_daemon: Callable[..., Daemon]) -> None:

@@ -53,6 +53,7 @@ def opencv(device: DeviceDaemon, monkeypatch: pytest.MonkeyPatch) -> Iterator[Si
         getDevice=lambda: 0,
         createContinuous=lambda rows, columns, kind: Mat(device.cuda, rows, columns, kind),
         cvtColor=convert,
+        GpuMat=Mat,
     )
     cv2 = SimpleNamespace(cuda=cuda, CV_8UC1=1, CV_8UC3=3, CV_8UC4=4, COLOR_BGR2BGRA="BGR2BGRA")
     monkeypatch.setitem(__import__("sys").modules, "cv2", cv2)
@@ -87,6 +88,8 @@ def test_out_takes_the_result_if_it_fits(
     np.testing.assert_array_equal(out.download(), frame.to_numpy()[..., :3])
     with pytest.raises(framering.InvalidArgument, match="continuous GpuMat of 101x37 for GRAY"):
         frame.to_opencv("GRAY", out=out)
+    with pytest.raises(framering.InvalidArgument, match=r"GpuMat or a numpy.ndarray, not a list"):
+        frame.to_opencv(out=[1])
 
 
 def test_an_array_in_host_memory_is_given_one(opencv: SimpleNamespace, frame: framering.Frame) -> None:

@@ -23,13 +23,22 @@ ROOT = Path(__file__).parents[2]
 DIST = ROOT / "build/dist"
 
 
+def only(pattern: str, what: str) -> Path:
+    found = list(DIST.glob(pattern))
+    if not found:
+        pytest.skip(f"there is no {what}: ./dev wheel")
+    assert len(found) == 1
+    return found[0]
+
+
 @pytest.fixture(scope="module")
 def wheel() -> Path:
-    wheels = list(DIST.glob("framering-*.whl"))
-    if not wheels:
-        pytest.skip("there is no wheel: ./dev wheel")
-    assert len(wheels) == 1
-    return wheels[0]
+    return only("framering-*.whl", "wheel")
+
+
+@pytest.fixture(scope="module")
+def archive() -> Path:
+    return only("framering-*.tar.gz", "archive")
 
 
 @pytest.fixture(scope="module")
@@ -122,8 +131,7 @@ def test_the_wheels_client_reads_frames(installed: Path) -> None:
         assert run(installed, "python", "-c", program, FRAMERING_SOCKET=str(daemon.socket)) == "(48, 64, 4)\n"
 
 
-def test_the_archive_has_all_that_a_build_needs_and_nothing_built(wheel: Path) -> None:
-    (archive,) = DIST.glob("framering-*.tar.gz")
+def test_the_archive_has_all_that_a_build_needs_and_nothing_built(archive: Path) -> None:
     with tarfile.open(archive) as files:
         names = {name.partition("/")[2] for name in files.getnames()}
     assert {"pyproject.toml", "PKG-INFO", "LICENSE", "CMakeLists.txt", "proto/control.fbs"} <= names
@@ -164,9 +172,10 @@ PORTABLE = ("async", "trio", "errors", "handle", "processes", "stats", "waits")
 @pytest.mark.skipif("FRAMERING_PYTHONS" not in os.environ, reason="minutes: set FRAMERING_PYTHONS=1")
 @pytest.mark.parametrize("python", pythons()[1:], ids=str)
 @pytest.mark.timeout(1800)
-def test_the_archive_builds_for_every_python_that_is_here_and_works(python: Path, tmp_path: Path) -> None:
+def test_the_archive_builds_for_every_python_that_is_here_and_works(
+    archive: Path, python: Path, tmp_path: Path
+) -> None:
     """By what pip downloads for the build, as on a user's machine."""
-    (archive,) = DIST.glob("framering-*.tar.gz")
     subprocess.run([python, "-m", "venv", tmp_path / "venv"], check=True, timeout=110)
     own = tmp_path / "venv/bin/python"
     packages = [f"{archive}[numpy]", "pytest", "pytest-timeout", "trio"]

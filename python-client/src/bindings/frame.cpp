@@ -81,7 +81,7 @@ nb::object handle(const PyFrame& frame) {
   const FrameOrigin& origin = frame.origin();
   return nb::module_::import_("framering._handle")
       .attr("FrameHandle")(origin.socket, origin.source, name(origin.memory), frame.info().epoch,
-                           frame.info().sequence);
+                           frame.info().sequence, frame.info().published_ns);
 }
 
 std::string repr(const PyFrame& frame) {

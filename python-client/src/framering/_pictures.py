@@ -64,20 +64,20 @@ def to_opencv(
             return _to_gpu_mat(cv2, frame, channels, size, region, resize, out)
     import numpy as np
 
-    what: Any = {"size": size, "region": region, "resize": resize, "layout": "HWC", "dtype": "uint8"}
-    if channels == "BGR":
-        return _tensors.to_numpy(frame, channels="BGR", out=out, **what)
-    if channels == "GRAY":
-        gray = _tensors.to_numpy(frame, channels="GRAY", out=None if out is None else out[..., None], **what)
-        return gray[..., 0]
-    bgr = _tensors.to_numpy(frame, channels="BGR", **what)
-    shape = (*bgr.shape[:2], 4)
+    conversion = _tensors.conversion_to_bytes(
+        frame, "GRAY" if channels == "GRAY" else "BGR", size, region, resize
+    )
+    height, width, _ = conversion.shape
+    shape = (height, width) if channels == "GRAY" else (height, width, len(channels))
     if out is None:
         out = np.empty(shape, np.uint8)
-    elif out.shape != shape or out.dtype != np.uint8:
-        raise InvalidArgument(
-            f"out must be of shape {shape} and dtype uint8, not {out.shape} and {out.dtype}"
-        )
+    else:
+        _tensors.check_array(out, shape, "uint8")
+    if channels != "BGRA":
+        _tensors.convert_to_host(conversion, out)
+        return out
+    bgr = np.empty(conversion.shape, np.uint8)
+    _tensors.convert_to_host(conversion, bgr)
     out[..., :3] = bgr
     out[..., 3] = 255
     return out
@@ -115,6 +115,10 @@ def _to_gpu_mat(
     kind = cv2.CV_8UC1 if depth == 1 else cv2.CV_8UC3
     if out is not None:
         wanted = (columns, rows), cv2.CV_8UC4 if channels == "BGRA" else kind
+        if not isinstance(out, cv2.cuda.GpuMat):
+            raise InvalidArgument(
+                f"out must be a cv2.cuda.GpuMat or a numpy.ndarray, not a {type(out).__name__}"
+            )
         if (tuple(out.size()), out.type()) != wanted or not out.isContinuous():
             raise InvalidArgument(f"out must be a continuous GpuMat of {columns}x{rows} for {channels}")
     plain = channels != "BGRA"

@@ -84,14 +84,43 @@ class _Conversion:
         """The array without the axis of frames, where a single frame was asked for."""
         return array[0] if self.single else array
 
-    def check_out(self, out: Any, usable: bool, where: object, wanted: object) -> None:
-        shape = tuple(out.shape)
-        if shape != self.shape or _dtype_name(out.dtype) != self.dtype or not usable or where != wanted:
-            raise InvalidArgument(
-                f"out must be writable and contiguous, of shape {self.shape} and dtype {self.dtype} on "
-                f"{wanted}, not {'' if usable else 'read-only or of another order, '}"
-                f"of shape {shape} and dtype {_dtype_name(out.dtype)} on {where}"
-            )
+
+def check_out(
+    out: Any,
+    kind: str,
+    shape: tuple[int, ...],
+    dtype: str,
+    device: object,
+    facts: tuple[object, bool, bool] | None,
+) -> None:
+    """Raises InvalidArgument that names what is wrong with `out`.
+
+    `facts`: on which device it is, whether it is contiguous and whether writable; None if it is not `kind`.
+    """
+    if facts is None:
+        raise InvalidArgument(f"out must be {kind}, not a {type(out).__name__}")
+    where, contiguous, writable = facts
+    faults = []
+    if tuple(out.shape) != shape:
+        faults.append(f"of shape {shape}, not {tuple(out.shape)}")
+    if _dtype_name(out.dtype) != dtype:
+        faults.append(f"of dtype {dtype}, not {_dtype_name(out.dtype)}")
+    if where != device:
+        faults.append(f"on {device}, not {where}")
+    if not contiguous:
+        faults.append("contiguous")
+    if not writable:
+        faults.append("writable")
+    if faults:
+        raise InvalidArgument(f"out must be {' and '.join(faults)}")
+
+
+def check_array(out: Any, shape: tuple[int, ...], dtype: str) -> None:
+    """Raises InvalidArgument unless `out` is a NumPy array that takes such a result."""
+    import numpy as np
+
+    facts = ("cpu", out.flags.c_contiguous, out.flags.writeable) if isinstance(out, np.ndarray) else None
+    check_out(out, "a numpy.ndarray", shape, dtype, "cpu", facts)
 
 
 @functools.lru_cache(maxsize=256)
@@ -127,6 +156,8 @@ def _dtype_name(dtype: Any) -> str:
         return "uint8"
     if isinstance(dtype, str):
         return dtype
+    if not getattr(dtype, "isnative", True):
+        return str(dtype)  # of the other byte order, which nothing writes
     name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or str(dtype)
     return str(name).rpartition(".")[2]
 
@@ -167,12 +198,12 @@ def to_numpy(
     if out is None:
         out = np.empty(conversion.shape, conversion.dtype)
     else:
-        conversion.check_out(out, out.flags.c_contiguous and out.flags.writeable, "cpu", "cpu")
-    _convert_to_host(conversion, out)
+        check_array(out, conversion.shape, conversion.dtype)
+    convert_to_host(conversion, out)
     return out
 
 
-def _convert_to_host(conversion: _Conversion, out: NDArray[Any]) -> None:
+def convert_to_host(conversion: _Conversion, out: NDArray[Any]) -> None:
     if conversion.first.device is None:
         conversion.write(out.ctypes.data)
     else:
@@ -239,7 +270,8 @@ def to_torch(
     if out is None:
         out = torch.empty(conversion.shape, dtype=_torch_dtype(conversion.dtype), device=device)
     else:
-        conversion.check_out(out, out.is_contiguous(), out.device, device)
+        facts = (out.device, out.is_contiguous(), True) if isinstance(out, torch.Tensor) else None
+        check_out(out, "a torch.Tensor", conversion.shape, conversion.dtype, device, facts)
     if first.device is None:
         conversion.write(out.data_ptr())
     elif torch.cuda.current_device() == first.device:
@@ -299,11 +331,12 @@ def to_cupy(
         allow_copy(copy, "a frame in host memory is on a CUDA device only as a copy")
         if conversion.spec is None:
             return cupy.asarray(first.numpy())
+        if out is not None:
+            _check_cupy(cupy, out, conversion, None)
         host = np.empty(conversion.shape, conversion.dtype)
-        _convert_to_host(conversion, host)
+        convert_to_host(conversion, host)
         if out is None:
             return cupy.asarray(host)
-        conversion.check_out(out, out.flags.c_contiguous, out.device.id, out.device.id)
         out.set(host)
         return out
     with cupy.cuda.Device(first.device):
@@ -313,9 +346,17 @@ def to_cupy(
         if out is None:
             out = cupy.empty(conversion.shape, conversion.dtype)
         else:
-            conversion.check_out(out, out.flags.c_contiguous, out.device.id, first.device)
+            _check_cupy(cupy, out, conversion, first.device)
         conversion.write(out.data.ptr, cupy.cuda.get_current_stream().ptr)
         return out
+
+
+def _check_cupy(cupy: Any, out: Any, conversion: _Conversion, device: int | None) -> None:
+    """`device`: where it must be, None for anywhere."""
+    facts = None
+    if isinstance(out, cupy.ndarray):
+        facts = (device if device is None else out.device.id, out.flags.c_contiguous, True)
+    check_out(out, "a cupy.ndarray", conversion.shape, conversion.dtype, device, facts)
 
 
 def to_jax(
