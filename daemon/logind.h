@@ -47,7 +47,7 @@ class Logind {
   int connect();  // 0, or an errno
   void tell_absent(const std::string& why);
   void set_state(SessionState state);
-  void unanswered();
+  void unanswered(const std::string& why);
   void ended(const std::string& why, bool was_let_in);
   void retry_later();
 

@@ -162,6 +162,54 @@ TEST_F(LogindTest, WhatIsKnownHoldsWhileLogindDoesNotAnswer) {
   EXPECT_TRUE(shows(stream, kBefore));
 }
 
+TEST_F(LogindTest, AnErrorDoesNotSayThatThereIsNoSession) {
+  logind_.set(kId, session());
+  for (const char* error : {"org.freedesktop.DBus.Error.AccessDenied", "org.freedesktop.DBus.Error.TimedOut",
+                            "org.freedesktop.login1.NoSessionForPID"}) {
+    SCOPED_TRACE(error);
+    logind_.set_error(error);
+    const DaemonProcess another({"--source", "screen", "--display", server_.display()});
+    Connection connection = Connection::connect(another.socket());
+    Stream stream = connection.open();
+    ASSERT_TRUE(soon([&, asked = logind_.unanswered()] { return logind_.unanswered() > asked; }))
+        << "it is asked again";
+    EXPECT_EQ(stream.state(), (DesktopState{.away = true}));
+    EXPECT_FALSE(stream.latest(100ms));
+    EXPECT_EQ(captures(connection, "screen"), 0u);
+    logind_.set_error(nullptr);
+    ASSERT_TRUE(becomes(stream, {}));
+    EXPECT_TRUE(shows(stream, kBefore));
+  }
+}
+
+TEST_F(LogindTest, WhatIsKnownHoldsWhileLogindAnswersWithAnError) {
+  FakeLogind::Session locked = session();
+  locked.locked = true;
+  logind_.set(kId, locked);
+  Stream stream = connection_.open();
+  ASSERT_TRUE(becomes(stream, {.locked = true}));
+  logind_.set_error("org.freedesktop.DBus.Error.AccessDenied");
+  logind_.set(kId, session());
+  ASSERT_TRUE(soon([&, asked = logind_.unanswered()] { return logind_.unanswered() > asked + 1; }));
+  EXPECT_EQ(stream.state(), (DesktopState{.locked = true}));
+  logind_.set_error(nullptr);
+  ASSERT_TRUE(becomes(stream, {}));
+}
+
+TEST_F(LogindTest, SignalsWithoutEndKeepNobodyFromLearningOfALock) {
+  logind_.set(kId, session());
+  Stream stream = connection_.open();
+  ASSERT_TRUE(shows(stream, kBefore));
+  logind_.set_restless(true);
+  FakeLogind::Session locked = session();
+  locked.locked = true;
+  logind_.set(kId, locked);
+  EXPECT_TRUE(becomes(stream, {.locked = true}));
+  logind_.set(kId, session());
+  EXPECT_TRUE(becomes(stream, {}));
+  logind_.set_restless(false);
+}
+
 TEST_F(LogindTest, ABusOnWhichThereIsNoLogindKeepsNobodyWaiting) {
   logind_.leave();
   const DaemonProcess another({"--source", "screen", "--display", server_.display()});
