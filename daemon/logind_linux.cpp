@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <string_view>
@@ -45,6 +46,11 @@ bool is_gone(sd_bus_message* message) {
   return is_error(message, SD_BUS_ERROR_UNKNOWN_OBJECT) ||
          is_error(message, "org.freedesktop.login1.NoSuchSession") ||
          is_error(message, "org.freedesktop.login1.NoSuchUser");
+}
+
+// There is no bus, or none for this process.
+bool is_refusal(int error) {
+  return error == ENOENT || error == ENOTDIR || error == ECONNREFUSED || error == EACCES || error == EPERM;
 }
 
 // The reply to GetAll.
@@ -152,7 +158,6 @@ class Logind::Bus {
   boost::asio::posix::stream_descriptor fd_;
   boost::asio::steady_timer timer_;
   Query query_;
-  bool was_let_in_ = false;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
@@ -265,9 +270,9 @@ void Logind::Bus::finish_if_all_answered() {
 void Logind::Bus::process() {
   int processed = 0;
   while ((processed = sd_bus_process(bus_, nullptr)) > 0) {
-    was_let_in_ = was_let_in_ || sd_bus_is_ready(bus_) > 0;
+    owner_.had_bus_ = owner_.had_bus_ || sd_bus_is_ready(bus_) > 0;
   }
-  if (processed < 0) return owner_.ended(std::strerror(-processed), was_let_in_);  // and this is gone
+  if (processed < 0) return owner_.lose_bus(-processed);  // and this is gone
   wait();
 }
 
@@ -303,17 +308,14 @@ void Logind::follow(Target target) {
   if (!is_none) changed_(state_);
   if (bus_) {
     bus_->ask();
-  } else if (const int error = is_none ? 0 : connect(); error != 0) {
-    tell_absent(std::strerror(error));
-    set_state({});
+  } else if (!is_none) {
+    connect();
   }
 }
 
-int Logind::connect() {
+void Logind::connect() {
   bus_ = std::make_unique<Bus>(*this);
-  const int error = bus_->open();
-  if (error != 0) bus_.reset();
-  return error;
+  if (const int error = bus_->open(); error != 0) lose_bus(error);
 }
 
 void Logind::tell_absent(const std::string& why) {
@@ -335,14 +337,17 @@ void Logind::unanswered(const std::string& why) {
   retry_later();
 }
 
-// What was known holds until the bus is there again: a desktop that was locked stays so.
-void Logind::ended(const std::string& why, bool was_let_in) {
+// What was known holds until the bus is there again: a desktop that was locked stays so. One that hangs, or
+// that was there once, is not absent.
+void Logind::lose_bus(int error) {
   bus_.reset();
-  if (!was_let_in && state_.is_awaited) {
-    tell_absent(why);
+  if (!had_bus_ && is_refusal(error)) {
+    tell_absent(std::strerror(error));
     return set_state({});
   }
-  if (!std::exchange(told_trouble_, true)) spdlog::warn("the connection to logind is lost: {}", why);
+  if (!std::exchange(told_trouble_, true)) {
+    spdlog::warn("no connection to logind's bus: {}; it is tried again and again", std::strerror(error));
+  }
   retry_later();
 }
 
@@ -352,8 +357,8 @@ void Logind::retry_later() {
     if (error || std::holds_alternative<std::monostate>(target_)) return;
     if (bus_) {
       bus_->ask();
-    } else if (connect() != 0) {
-      retry_later();
+    } else {
+      connect();
     }
   });
 }

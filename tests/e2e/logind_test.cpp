@@ -1,15 +1,29 @@
 // What readers get of a desktop that is locked, in the background, or nobody's any more, as logind tells it.
 #include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <boost/asio/io_context.hpp>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
 #include <vector>
 
+#include "daemon/logind.h"
 #include "framering/framering.h"
+#include "proto/unique_fd.h"
 #include "tests/support/daemon_process.h"
 #include "tests/support/fake_logind.h"
 #include "tests/support/soon.h"
@@ -253,6 +267,119 @@ TEST_F(LogindTest, OtherSessionsAndTestSourcesAreNotTouched) {
   Stream test = connection_.open({.source = "test:64x48@120"});
   for (int i = 0; i < 5; ++i) EXPECT_TRUE(test.next(5s));
   EXPECT_EQ(test.state(), DesktopState{});
+}
+
+// The address of a bus, behind which another may come in its place.
+class BusLink {
+ public:
+  BusLink() {
+    char folder[] = "/tmp/framering-link-XXXXXX";
+    if (!mkdtemp(folder)) throw std::runtime_error("no folder");
+    folder_ = folder;
+    std::filesystem::permissions(folder_, std::filesystem::perms(0755));
+  }
+  ~BusLink() { std::filesystem::remove_all(folder_); }
+  BusLink(const BusLink&) = delete;
+  BusLink& operator=(const BusLink&) = delete;
+
+  std::filesystem::path path() const { return folder_ / "bus"; }
+  std::string address() const { return "unix:path=" + path().string(); }
+  void lead_to(const std::filesystem::path& bus) {
+    std::filesystem::create_symlink(bus, folder_ / "new");
+    std::filesystem::rename(folder_ / "new", path());
+  }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+// A bus that takes connections, lets in who comes, and says nothing more: not even to his Hello.
+class MuteBus {
+ public:
+  explicit MuteBus(const std::filesystem::path& path) : socket_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
+    sockaddr_un address{AF_UNIX, {}};
+    path.string().copy(address.sun_path, sizeof address.sun_path - 1);
+    if (bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+        listen(socket_.get(), 8) != 0) {
+      throw std::runtime_error("no mute bus");
+    }
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~MuteBus() {
+    shutdown(socket_.get(), SHUT_RDWR);
+    thread_.join();
+  }
+  MuteBus(const MuteBus&) = delete;
+  MuteBus& operator=(const MuteBus&) = delete;
+
+  int guests() const { return guests_; }
+
+ private:
+  void serve() {
+    constexpr std::string_view kLetIn = "DATA\r\nOK 00112233445566778899aabbccddeeff\r\nAGREE_UNIX_FD\r\n";
+    std::vector<proto::UniqueFd> guests;
+    for (;;) {
+      proto::UniqueFd guest(accept(socket_.get(), nullptr, nullptr));
+      if (!guest) return;
+      [[maybe_unused]] const ssize_t sent = send(guest.get(), kLetIn.data(), kLetIn.size(), MSG_NOSIGNAL);
+      guests.push_back(std::move(guest));
+      ++guests_;
+    }
+  }
+
+  const proto::UniqueFd socket_;
+  std::atomic<int> guests_{0};
+  std::thread thread_;
+};
+
+TEST_F(LogindTest, ABusThatHangsIsNotAbsent) {
+  logind_.set(kId, session());
+  BusLink link;
+  MuteBus mute(link.path());
+  const std::string real = std::getenv("DBUS_SYSTEM_BUS_ADDRESS");
+  setenv("DBUS_SYSTEM_BUS_ADDRESS", link.address().c_str(), 1);
+  setenv("SYSTEMD_BUS_TIMEOUT", "100ms", 1);
+  const DaemonProcess another({"--source", "screen", "--display", server_.display()});
+  unsetenv("SYSTEMD_BUS_TIMEOUT");
+  setenv("DBUS_SYSTEM_BUS_ADDRESS", real.c_str(), 1);
+  Connection connection = Connection::connect(another.socket());
+  Stream stream = connection.open();
+  ASSERT_TRUE(soon([&] { return mute.guests() > 2; })) << "it is tried again";
+  EXPECT_EQ(stream.state(), (DesktopState{.away = true}));
+  EXPECT_FALSE(stream.latest(200ms));
+  EXPECT_EQ(captures(connection, "screen"), 0u);
+  link.lead_to(logind_.bus());
+  ASSERT_TRUE(becomes(stream, {}));
+  EXPECT_TRUE(shows(stream, kBefore));
+}
+
+TEST(LogindBusTest, ADesktopIsAwaitedWhileTheBusThatWasThereIsGone) {
+  BusLink link;
+  auto before = std::make_unique<FakeLogind>();
+  before->set(kId, {.display = ":4242"});
+  link.lead_to(before->bus());
+  FakeLogind after;
+  after.set(kId, {.display = ":4243", .locked = true});
+  setenv("DBUS_SYSTEM_BUS_ADDRESS", link.address().c_str(), 1);
+
+  boost::asio::io_context io;
+  std::vector<daemon::SessionState> told;
+  daemon::Logind logind(io, [&](const daemon::SessionState& state) { told.push_back(state); });
+  const auto run_for = [&io](std::chrono::milliseconds time) {
+    io.restart();
+    io.run_for(time);
+  };
+  logind.follow(":4242");
+  ASSERT_TRUE(soon([&] { return run_for(10ms), told.back().is_known; }));
+  before.reset();
+  setenv("DBUS_SYSTEM_BUS_ADDRESS", link.address().c_str(), 1);
+  run_for(100ms);  // it notices
+  told.clear();
+  logind.follow(":4243");
+  run_for(1500ms);  // it tries again
+  EXPECT_EQ(told, std::vector<daemon::SessionState>{{.is_awaited = true}});
+  link.lead_to(after.bus());
+  EXPECT_TRUE(soon([&] { return run_for(10ms), told.back().locked; }));
 }
 
 TEST(LogindAbsentTest, EverythingWorks) {

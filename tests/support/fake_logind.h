@@ -34,6 +34,9 @@ class FakeLogind {
   FakeLogind(const FakeLogind&) = delete;
   FakeLogind& operator=(const FakeLogind&) = delete;
 
+  // Where the bus is.
+  std::filesystem::path bus() const { return folder_ / "bus"; }
+
   // Each returns once the bus has taken the signal that tells of it.
   void set(const std::string& id, const Session& session);  // a new one, or what has changed of one
   void remove(const std::string& id);
