@@ -24,6 +24,7 @@
 #include "daemon/logind.h"
 #include "framering/framering.h"
 #include "proto/unique_fd.h"
+#include "tests/support/child.h"
 #include "tests/support/daemon_process.h"
 #include "tests/support/fake_logind.h"
 #include "tests/support/soon.h"
@@ -267,6 +268,38 @@ TEST_F(LogindTest, OtherSessionsAndTestSourcesAreNotTouched) {
   Stream test = connection_.open({.source = "test:64x48@120"});
   for (int i = 0; i < 5; ++i) EXPECT_TRUE(test.next(5s));
   EXPECT_EQ(test.state(), DesktopState{});
+}
+
+TEST_F(LogindTest, ADesktopThatWasHandedInDoesNotComeBackWhenItsSessionHasEndedThoughItsHelperLives) {
+  const std::string user = std::to_string(geteuid());
+  const DaemonProcess another(
+      {"--source", "screen", "--memory", "host"},
+      "display = \"session\"\n[[policy]]\nuids = [" + user + "]\nsources = [\"*\"]\ndisplay = true\n");
+  Connection connection = Connection::connect(another.socket());
+  Child helper([&] {
+    execl(FRAMERING_SESSION, FRAMERING_SESSION, "--socket", another.socket().c_str(), "--display",
+          server_.display().c_str(), nullptr);
+    return 127;
+  });
+  FakeLogind::Session locked{.uid = geteuid(), .pid = static_cast<uint32_t>(helper.pid()), .locked = true};
+  logind_.set(kId, locked);
+  std::optional<Stream> stream;
+  ASSERT_TRUE(soon([&] {
+    for (const StreamInfo& info : connection.list()) {
+      if (info.available && !stream) stream = connection.open();
+    }
+    return stream && stream->state() == DesktopState{.locked = true};
+  }));
+  const uint64_t before = captures(connection, "screen");
+  logind_.remove(kId);
+  ASSERT_TRUE(soon([&] {
+    siginfo_t end{};
+    waitid(P_PID, static_cast<id_t>(helper.pid()), &end, WEXITED | WNOHANG | WNOWAIT);
+    return end.si_pid != 0;
+  })) << "it ends by itself";
+  EXPECT_EQ(helper.wait(), 0);
+  ASSERT_TRUE(soon([&] { return !connection.list().at(0).available; }));
+  EXPECT_EQ(captures(connection, "screen"), before);
 }
 
 // The address of a bus, behind which another may come in its place.
