@@ -1,7 +1,7 @@
 // Follows the session of a desktop in logind, over the system's D-Bus: whether it is in the foreground, and
 // locked. Where there is no logind nothing is followed, which the log says once, and everything else works.
-// One that is there but does not answer is asked again and again, and what was known holds, be it nothing.
-// Io thread only; never waits for the bus.
+// One that is there, or once was, but does not answer is asked again and again, and what was known holds, be
+// it nothing. Io thread only; never waits for the bus.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -44,17 +44,18 @@ class Logind {
  private:
   class Bus;
 
-  int connect();  // 0, or an errno
+  void connect();
   void tell_absent(const std::string& why);
   void set_state(SessionState state);
-  void unanswered();
-  void ended(const std::string& why, bool was_let_in);
+  void unanswered(const std::string& why);
+  void lose_bus(int error);
   void retry_later();
 
   boost::asio::io_context& io_;
   const Changed changed_;
   Target target_;
   SessionState state_;
+  bool had_bus_ = false;  // which let this process in
   bool told_absent_ = false;
   bool told_trouble_ = false;  // since logind last answered
   boost::asio::steady_timer retry_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <string_view>
@@ -35,6 +36,22 @@ struct LoginSession {
   std::string display;
   bool is_closing = false;
 };
+
+bool is_error(sd_bus_message* message, const char* name) {
+  return sd_bus_message_is_method_error(message, name) > 0;
+}
+
+// The session or user that was asked about is not there any more.
+bool is_gone(sd_bus_message* message) {
+  return is_error(message, SD_BUS_ERROR_UNKNOWN_OBJECT) ||
+         is_error(message, "org.freedesktop.login1.NoSuchSession") ||
+         is_error(message, "org.freedesktop.login1.NoSuchUser");
+}
+
+// There is no bus, or none for this process.
+bool is_refusal(int error) {
+  return error == ENOENT || error == ENOTDIR || error == ECONNREFUSED || error == EACCES || error == EPERM;
+}
 
 // The reply to GetAll.
 LoginSession read_session(sd_bus_message* message) {
@@ -86,7 +103,8 @@ class Logind::Bus {
   struct Query {
     std::vector<Slot> slots;
     size_t unanswered = 0;
-    bool has_gap = false;  // one will not be answered
+    std::string gap;           // why one is not answered, if so
+    bool is_outdated = false;  // something changed since
     SessionState found;
   };
 
@@ -94,16 +112,18 @@ class Logind::Bus {
   static int reply(sd_bus_message* message, void* data, sd_bus_error*) {
     auto& bus = *static_cast<Bus*>(data);
     --bus.query_.unanswered;
-    if (sd_bus_message_is_method_error(message, SD_BUS_ERROR_NO_REPLY) > 0) {
-      bus.query_.has_gap = true;
-    } else {
-      (bus.*answered)(message);
-    }
+    (bus.*answered)(message);
     bus.finish_if_all_answered();
     return 0;
   }
-  static int changed(sd_bus_message*, void* bus, sd_bus_error*) {
-    static_cast<Bus*>(bus)->start_query();
+  // A query in progress comes to its end, however many signals there are.
+  static int changed(sd_bus_message*, void* data, sd_bus_error*) {
+    auto& bus = *static_cast<Bus*>(data);
+    if (bus.query_.unanswered > 0) {
+      bus.query_.is_outdated = true;
+    } else {
+      bus.start_query();
+    }
     return 0;
   }
 
@@ -111,9 +131,10 @@ class Logind::Bus {
   void call(const char* path, const char* interface, const char* member, const char* types,
             Arguments... arguments) {
     sd_bus_slot* slot = nullptr;
-    if (sd_bus_call_method_async(bus_, &slot, kLogind, path, interface, member, &reply<answered>, this, types,
-                                 arguments...) < 0) {
-      query_.has_gap = true;
+    const int called = sd_bus_call_method_async(bus_, &slot, kLogind, path, interface, member,
+                                                &reply<answered>, this, types, arguments...);
+    if (called < 0) {
+      query_.gap = std::strerror(-called);
       return;
     }
     query_.slots.emplace_back(slot);
@@ -127,7 +148,8 @@ class Logind::Bus {
   void session(sd_bus_message* message);
   void ask_session(const char* path);
   void finish_if_all_answered();
-  bool is_absent(sd_bus_message* message);
+  bool is_answer(sd_bus_message* message);
+  bool has_read(int result);
   void process();
   void wait();
 
@@ -136,7 +158,6 @@ class Logind::Bus {
   boost::asio::posix::stream_descriptor fd_;
   boost::asio::steady_timer timer_;
   Query query_;
-  bool was_let_in_ = false;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
@@ -169,53 +190,59 @@ void Logind::Bus::start_query() {
   } else if (std::holds_alternative<std::string>(owner_.target_)) {
     call<&Bus::all_sessions>(kManagerPath, kManager, "ListSessions", "");
   }
-  if (query_.has_gap) finish_if_all_answered();
+  if (!query_.gap.empty()) finish_if_all_answered();
 }
 
-bool Logind::Bus::is_absent(sd_bus_message* message) {
+// Whether it is one: of an error nothing follows, but where nobody is there to answer the first question.
+bool Logind::Bus::is_answer(sd_bus_message* message) {
   const sd_bus_error* error = sd_bus_message_get_error(message);
-  if (error == nullptr) return false;
-  const bool nobody = sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) != 0 ||
-                      sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) != 0;
-  if (nobody) owner_.tell_absent(error->message ? error->message : error->name);
-  return nobody;
+  if (error == nullptr) return true;
+  const std::string text = std::string(error->name) + ": " + (error->message ? error->message : "");
+  if (query_.slots.size() == 1 && (is_error(message, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+                                   is_error(message, SD_BUS_ERROR_NAME_HAS_NO_OWNER))) {
+    owner_.tell_absent(text);
+  } else {
+    query_.gap = text;
+  }
+  return false;
+}
+
+bool Logind::Bus::has_read(int result) {
+  if (result < 0) query_.gap = std::strerror(-result);
+  return result >= 0;
 }
 
 void Logind::Bus::session_by_pid(sd_bus_message* message) {
-  const char* path = nullptr;
-  if (sd_bus_message_is_method_error(message, nullptr) == 0 &&
-      sd_bus_message_read(message, "o", &path) >= 0) {
-    return ask_session(path);
-  }
-  if (is_absent(message)) return;
   // What the user's own service manager runs is in no session; the user has one with a desktop.
-  call<&Bus::user_by_pid>(kManagerPath, kManager, "GetUserByPID", "u", std::get<uint32_t>(owner_.target_));
+  if (is_error(message, "org.freedesktop.login1.NoSessionForPID")) {
+    return call<&Bus::user_by_pid>(kManagerPath, kManager, "GetUserByPID", "u",
+                                   std::get<uint32_t>(owner_.target_));
+  }
+  const char* path = nullptr;
+  if (is_answer(message) && has_read(sd_bus_message_read(message, "o", &path))) ask_session(path);
 }
 
 void Logind::Bus::user_by_pid(sd_bus_message* message) {
   const char* path = nullptr;
-  if (sd_bus_message_is_method_error(message, nullptr) == 0 &&
-      sd_bus_message_read(message, "o", &path) >= 0) {
+  if (is_error(message, "org.freedesktop.login1.NoUserForPID")) return;
+  if (is_answer(message) && has_read(sd_bus_message_read(message, "o", &path))) {
     call<&Bus::display_session>(path, kProperties, "Get", "ss", kUser, "Display");
   }
 }
 
 void Logind::Bus::display_session(sd_bus_message* message) {
   const char* path = nullptr;
-  if (sd_bus_message_is_method_error(message, nullptr) == 0 &&
-      sd_bus_message_read(message, "v", "(so)", nullptr, &path) >= 0 && std::strcmp(path, "/") != 0) {
+  if (is_gone(message) || !is_answer(message)) return;
+  if (has_read(sd_bus_message_read(message, "v", "(so)", nullptr, &path)) && std::strcmp(path, "/") != 0) {
     ask_session(path);
   }
 }
 
 void Logind::Bus::all_sessions(sd_bus_message* message) {
-  if (is_absent(message)) return;
-  if (sd_bus_message_is_method_error(message, nullptr) == 0 &&
-      sd_bus_message_enter_container(message, 'a', "(susso)") >= 0) {
-    const char* path = nullptr;
-    while (sd_bus_message_read(message, "(susso)", nullptr, nullptr, nullptr, nullptr, &path) > 0) {
-      ask_session(path);
-    }
+  if (!is_answer(message) || !has_read(sd_bus_message_enter_container(message, 'a', "(susso)"))) return;
+  const char* path = nullptr;
+  while (sd_bus_message_read(message, "(susso)", nullptr, nullptr, nullptr, nullptr, &path) > 0) {
+    ask_session(path);
   }
 }
 
@@ -224,7 +251,7 @@ void Logind::Bus::ask_session(const char* path) {
 }
 
 void Logind::Bus::session(sd_bus_message* message) {
-  if (sd_bus_message_is_method_error(message, nullptr) != 0) return;
+  if (is_gone(message) || !is_answer(message)) return;
   const LoginSession session = read_session(message);
   const auto* display = std::get_if<std::string>(&owner_.target_);
   const bool is_it = !session.is_closing && (display == nullptr || session.display == *display);
@@ -234,16 +261,18 @@ void Logind::Bus::session(sd_bus_message* message) {
 
 void Logind::Bus::finish_if_all_answered() {
   if (query_.unanswered > 0) return;
-  if (query_.has_gap) return owner_.unanswered();
-  owner_.set_state(query_.found);
+  const Query done = std::exchange(query_, {});
+  if (!done.gap.empty()) return owner_.unanswered(done.gap);
+  if (done.is_outdated) start_query();
+  owner_.set_state(done.found);
 }
 
 void Logind::Bus::process() {
   int processed = 0;
   while ((processed = sd_bus_process(bus_, nullptr)) > 0) {
-    was_let_in_ = was_let_in_ || sd_bus_is_ready(bus_) > 0;
+    owner_.had_bus_ = owner_.had_bus_ || sd_bus_is_ready(bus_) > 0;
   }
-  if (processed < 0) return owner_.ended(std::strerror(-processed), was_let_in_);  // and this is gone
+  if (processed < 0) return owner_.lose_bus(-processed);  // and this is gone
   wait();
 }
 
@@ -279,17 +308,14 @@ void Logind::follow(Target target) {
   if (!is_none) changed_(state_);
   if (bus_) {
     bus_->ask();
-  } else if (const int error = is_none ? 0 : connect(); error != 0) {
-    tell_absent(std::strerror(error));
-    set_state({});
+  } else if (!is_none) {
+    connect();
   }
 }
 
-int Logind::connect() {
+void Logind::connect() {
   bus_ = std::make_unique<Bus>(*this);
-  const int error = bus_->open();
-  if (error != 0) bus_.reset();
-  return error;
+  if (const int error = bus_->open(); error != 0) lose_bus(error);
 }
 
 void Logind::tell_absent(const std::string& why) {
@@ -302,23 +328,26 @@ void Logind::set_state(SessionState state) {
   if (std::exchange(state_, state) != state) changed_(state);
 }
 
-void Logind::unanswered() {
+void Logind::unanswered(const std::string& why) {
   if (!std::exchange(told_trouble_, true)) {
-    spdlog::warn("logind does not answer: {}", state_.is_awaited
-                                                   ? "nothing of the desktop is captured until it does"
-                                                   : "what it said last of the desktop's session holds");
+    spdlog::warn("logind does not answer ({}): {}", why,
+                 state_.is_awaited ? "nothing of the desktop is captured until it does"
+                                   : "what it said last of the desktop's session holds");
   }
   retry_later();
 }
 
-// What was known holds until the bus is there again: a desktop that was locked stays so.
-void Logind::ended(const std::string& why, bool was_let_in) {
+// What was known holds until the bus is there again: a desktop that was locked stays so. One that hangs, or
+// that was there once, is not absent.
+void Logind::lose_bus(int error) {
   bus_.reset();
-  if (!was_let_in && state_.is_awaited) {
-    tell_absent(why);
+  if (!had_bus_ && is_refusal(error)) {
+    tell_absent(std::strerror(error));
     return set_state({});
   }
-  if (!std::exchange(told_trouble_, true)) spdlog::warn("the connection to logind is lost: {}", why);
+  if (!std::exchange(told_trouble_, true)) {
+    spdlog::warn("no connection to logind's bus: {}; it is tried again and again", std::strerror(error));
+  }
   retry_later();
 }
 
@@ -328,8 +357,8 @@ void Logind::retry_later() {
     if (error || std::holds_alternative<std::monostate>(target_)) return;
     if (bus_) {
       bus_->ask();
-    } else if (connect() != 0) {
-      retry_later();
+    } else {
+      connect();
     }
   });
 }

@@ -38,7 +38,7 @@ proto::Body Server::take_display(const Session& session, proto::DisplayRequest r
   session_state_ = {};
   spdlog::info("captures the desktop {} of user {}", request.name, session.credentials().uid);
   set_desktop_owner(session.credentials().uid);
-  if (desktop_changed_) desktop_changed_();  // first: it may be hidden
+  if (desktop_changed_) desktop_changed_();  // before the pumps look again: it may be hidden
   for (const auto& stream : streams_.streams()) stream->retry();
   return proto::DisplayReply{};
 }

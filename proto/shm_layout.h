@@ -33,7 +33,8 @@ enum class StreamState : uint32_t {
 // Bits of ControlPage::desktop: why nobody sees or uses the desktop now. Append only.
 inline constexpr uint32_t kDesktopBlanked = 1 << 0;  // its screens are dark: screen saver, DPMS
 inline constexpr uint32_t kDesktopLocked = 1 << 1;   // a password is asked for
-inline constexpr uint32_t kDesktopAway = 1 << 2;     // the seat shows another session
+// The seat shows another session, or it is not known yet whether it does.
+inline constexpr uint32_t kDesktopAway = 1 << 2;
 
 // A frame's name within an epoch: the sequence (from 1, never reused in a stream) and the slot that holds it.
 // One 64-bit word, so that `latest` and a lease are each a single atomic. 0 = none.

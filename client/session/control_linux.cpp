@@ -59,4 +59,12 @@ proto::Result<UniqueFd> hand_in(const std::string& socket_path, const X11Access&
   return *std::move(socket);
 }
 
+std::optional<Error> farewell(int daemon) {
+  const auto received = proto::receive_packet(daemon);
+  if (!received || received->state != proto::ReceiveState::kPacket) return std::nullopt;
+  auto message = proto::decode(received->packet.bytes);
+  if (!message || !std::holds_alternative<Error>(message->body)) return std::nullopt;
+  return std::get<Error>(std::move(message->body));
+}
+
 }  // namespace framering::session

@@ -87,6 +87,10 @@ int run(const std::string& socket_path, const std::string& display) {
       say("handed in " + access->name);
       told.clear();
       if (must_end(signals.get(), access->socket.get(), daemon->get(), -1)) return kEnded;
+      // Its X server may go on, and would show what comes after it.
+      if (const auto said = farewell(daemon->get()); said && said->code == ErrorCode::kUnavailable) {
+        return fail(*said, kEnded);
+      }
       say("frameringd or the X server hung up");
       retry = kFirstRetry;
     } else {

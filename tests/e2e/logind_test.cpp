@@ -1,15 +1,30 @@
 // What readers get of a desktop that is locked, in the background, or nobody's any more, as logind tells it.
 #include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <boost/asio/io_context.hpp>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
 #include <vector>
 
+#include "daemon/logind.h"
 #include "framering/framering.h"
+#include "proto/unique_fd.h"
+#include "tests/support/child.h"
 #include "tests/support/daemon_process.h"
 #include "tests/support/fake_logind.h"
 #include "tests/support/soon.h"
@@ -162,6 +177,54 @@ TEST_F(LogindTest, WhatIsKnownHoldsWhileLogindDoesNotAnswer) {
   EXPECT_TRUE(shows(stream, kBefore));
 }
 
+TEST_F(LogindTest, AnErrorDoesNotSayThatThereIsNoSession) {
+  logind_.set(kId, session());
+  for (const char* error : {"org.freedesktop.DBus.Error.AccessDenied", "org.freedesktop.DBus.Error.TimedOut",
+                            "org.freedesktop.login1.NoSessionForPID"}) {
+    SCOPED_TRACE(error);
+    logind_.set_error(error);
+    const DaemonProcess another({"--source", "screen", "--display", server_.display()});
+    Connection connection = Connection::connect(another.socket());
+    Stream stream = connection.open();
+    ASSERT_TRUE(soon([&, asked = logind_.unanswered()] { return logind_.unanswered() > asked; }))
+        << "it is asked again";
+    EXPECT_EQ(stream.state(), (DesktopState{.away = true}));
+    EXPECT_FALSE(stream.latest(100ms));
+    EXPECT_EQ(captures(connection, "screen"), 0u);
+    logind_.set_error(nullptr);
+    ASSERT_TRUE(becomes(stream, {}));
+    EXPECT_TRUE(shows(stream, kBefore));
+  }
+}
+
+TEST_F(LogindTest, WhatIsKnownHoldsWhileLogindAnswersWithAnError) {
+  FakeLogind::Session locked = session();
+  locked.locked = true;
+  logind_.set(kId, locked);
+  Stream stream = connection_.open();
+  ASSERT_TRUE(becomes(stream, {.locked = true}));
+  logind_.set_error("org.freedesktop.DBus.Error.AccessDenied");
+  logind_.set(kId, session());
+  ASSERT_TRUE(soon([&, asked = logind_.unanswered()] { return logind_.unanswered() > asked + 1; }));
+  EXPECT_EQ(stream.state(), (DesktopState{.locked = true}));
+  logind_.set_error(nullptr);
+  ASSERT_TRUE(becomes(stream, {}));
+}
+
+TEST_F(LogindTest, SignalsWithoutEndKeepNobodyFromLearningOfALock) {
+  logind_.set(kId, session());
+  Stream stream = connection_.open();
+  ASSERT_TRUE(shows(stream, kBefore));
+  logind_.set_restless(true);
+  FakeLogind::Session locked = session();
+  locked.locked = true;
+  logind_.set(kId, locked);
+  EXPECT_TRUE(becomes(stream, {.locked = true}));
+  logind_.set(kId, session());
+  EXPECT_TRUE(becomes(stream, {}));
+  logind_.set_restless(false);
+}
+
 TEST_F(LogindTest, ABusOnWhichThereIsNoLogindKeepsNobodyWaiting) {
   logind_.leave();
   const DaemonProcess another({"--source", "screen", "--display", server_.display()});
@@ -205,6 +268,151 @@ TEST_F(LogindTest, OtherSessionsAndTestSourcesAreNotTouched) {
   Stream test = connection_.open({.source = "test:64x48@120"});
   for (int i = 0; i < 5; ++i) EXPECT_TRUE(test.next(5s));
   EXPECT_EQ(test.state(), DesktopState{});
+}
+
+TEST_F(LogindTest, ADesktopThatWasHandedInDoesNotComeBackWhenItsSessionHasEndedThoughItsHelperLives) {
+  const std::string user = std::to_string(geteuid());
+  const DaemonProcess another(
+      {"--source", "screen", "--memory", "host"},
+      "display = \"session\"\n[[policy]]\nuids = [" + user + "]\nsources = [\"*\"]\ndisplay = true\n");
+  Connection connection = Connection::connect(another.socket());
+  Child helper([&] {
+    execl(FRAMERING_SESSION, FRAMERING_SESSION, "--socket", another.socket().c_str(), "--display",
+          server_.display().c_str(), nullptr);
+    return 127;
+  });
+  FakeLogind::Session locked{.uid = geteuid(), .pid = static_cast<uint32_t>(helper.pid()), .locked = true};
+  logind_.set(kId, locked);
+  std::optional<Stream> stream;
+  ASSERT_TRUE(soon([&] {
+    for (const StreamInfo& info : connection.list()) {
+      if (info.available && !stream) stream = connection.open();
+    }
+    return stream && stream->state() == DesktopState{.locked = true};
+  }));
+  const uint64_t before = captures(connection, "screen");
+  logind_.remove(kId);
+  ASSERT_TRUE(soon([&] {
+    siginfo_t end{};
+    waitid(P_PID, static_cast<id_t>(helper.pid()), &end, WEXITED | WNOHANG | WNOWAIT);
+    return end.si_pid != 0;
+  })) << "it ends by itself";
+  EXPECT_EQ(helper.wait(), 0);
+  ASSERT_TRUE(soon([&] { return !connection.list().at(0).available; }));
+  EXPECT_EQ(captures(connection, "screen"), before);
+}
+
+// The address of a bus, behind which another may come in its place.
+class BusLink {
+ public:
+  BusLink() {
+    char folder[] = "/tmp/framering-link-XXXXXX";
+    if (!mkdtemp(folder)) throw std::runtime_error("no folder");
+    folder_ = folder;
+    std::filesystem::permissions(folder_, std::filesystem::perms(0755));
+  }
+  ~BusLink() { std::filesystem::remove_all(folder_); }
+  BusLink(const BusLink&) = delete;
+  BusLink& operator=(const BusLink&) = delete;
+
+  std::filesystem::path path() const { return folder_ / "bus"; }
+  std::string address() const { return "unix:path=" + path().string(); }
+  void lead_to(const std::filesystem::path& bus) {
+    std::filesystem::create_symlink(bus, folder_ / "new");
+    std::filesystem::rename(folder_ / "new", path());
+  }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+// A bus that takes connections, lets in who comes, and says nothing more: not even to his Hello.
+class MuteBus {
+ public:
+  explicit MuteBus(const std::filesystem::path& path) : socket_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
+    sockaddr_un address{AF_UNIX, {}};
+    path.string().copy(address.sun_path, sizeof address.sun_path - 1);
+    if (bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+        listen(socket_.get(), 8) != 0) {
+      throw std::runtime_error("no mute bus");
+    }
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~MuteBus() {
+    shutdown(socket_.get(), SHUT_RDWR);
+    thread_.join();
+  }
+  MuteBus(const MuteBus&) = delete;
+  MuteBus& operator=(const MuteBus&) = delete;
+
+  int guests() const { return guests_; }
+
+ private:
+  void serve() {
+    constexpr std::string_view kLetIn = "DATA\r\nOK 00112233445566778899aabbccddeeff\r\nAGREE_UNIX_FD\r\n";
+    std::vector<proto::UniqueFd> guests;
+    for (;;) {
+      proto::UniqueFd guest(accept(socket_.get(), nullptr, nullptr));
+      if (!guest) return;
+      [[maybe_unused]] const ssize_t sent = send(guest.get(), kLetIn.data(), kLetIn.size(), MSG_NOSIGNAL);
+      guests.push_back(std::move(guest));
+      ++guests_;
+    }
+  }
+
+  const proto::UniqueFd socket_;
+  std::atomic<int> guests_{0};
+  std::thread thread_;
+};
+
+TEST_F(LogindTest, ABusThatHangsIsNotAbsent) {
+  logind_.set(kId, session());
+  BusLink link;
+  MuteBus mute(link.path());
+  const std::string real = std::getenv("DBUS_SYSTEM_BUS_ADDRESS");
+  setenv("DBUS_SYSTEM_BUS_ADDRESS", link.address().c_str(), 1);
+  setenv("SYSTEMD_BUS_TIMEOUT", "100ms", 1);
+  const DaemonProcess another({"--source", "screen", "--display", server_.display()});
+  unsetenv("SYSTEMD_BUS_TIMEOUT");
+  setenv("DBUS_SYSTEM_BUS_ADDRESS", real.c_str(), 1);
+  Connection connection = Connection::connect(another.socket());
+  Stream stream = connection.open();
+  ASSERT_TRUE(soon([&] { return mute.guests() > 2; })) << "it is tried again";
+  EXPECT_EQ(stream.state(), (DesktopState{.away = true}));
+  EXPECT_FALSE(stream.latest(200ms));
+  EXPECT_EQ(captures(connection, "screen"), 0u);
+  link.lead_to(logind_.bus());
+  ASSERT_TRUE(becomes(stream, {}));
+  EXPECT_TRUE(shows(stream, kBefore));
+}
+
+TEST(LogindBusTest, ADesktopIsAwaitedWhileTheBusThatWasThereIsGone) {
+  BusLink link;
+  auto before = std::make_unique<FakeLogind>();
+  before->set(kId, {.display = ":4242"});
+  link.lead_to(before->bus());
+  FakeLogind after;
+  after.set(kId, {.display = ":4243", .locked = true});
+  setenv("DBUS_SYSTEM_BUS_ADDRESS", link.address().c_str(), 1);
+
+  boost::asio::io_context io;
+  std::vector<daemon::SessionState> told;
+  daemon::Logind logind(io, [&](const daemon::SessionState& state) { told.push_back(state); });
+  const auto run_for = [&io](std::chrono::milliseconds time) {
+    io.restart();
+    io.run_for(time);
+  };
+  logind.follow(":4242");
+  ASSERT_TRUE(soon([&] { return run_for(10ms), told.back().is_known; }));
+  before.reset();
+  setenv("DBUS_SYSTEM_BUS_ADDRESS", link.address().c_str(), 1);
+  run_for(100ms);  // it notices
+  told.clear();
+  logind.follow(":4243");
+  run_for(1500ms);  // it tries again
+  EXPECT_EQ(told, std::vector<daemon::SessionState>{{.is_awaited = true}});
+  link.lead_to(after.bus());
+  EXPECT_TRUE(soon([&] { return run_for(10ms), told.back().locked; }));
 }
 
 TEST(LogindAbsentTest, EverythingWorks) {

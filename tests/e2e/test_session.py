@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,17 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user
 
 def as_user(uid: int, *words: object) -> list[str]:
     return ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *map(str, words)]
+
+
+def says(helper: Process, text: str) -> bool:
+    """Whether it does, within 20 s."""
+    assert helper.child.stderr
+    limit = threading.Timer(20, helper.child.kill)
+    limit.start()
+    try:
+        return any(text in line for line in helper.child.stderr)
+    finally:
+        limit.cancel()
 
 
 class Desktop:
@@ -105,8 +117,7 @@ class Service:
 
     def wait_until_captured(self, helper: Process, after_epoch: int = 0) -> None:
         """Until the daemon has what it hands in and captures it, which is in another epoch."""
-        assert helper.child.stderr
-        assert any(": handed in :" in line for line in helper.child.stderr), "the helper ended"
+        assert says(helper, ": handed in :"), "the helper ended"
         wait_until(lambda: self.stream()["available"] and self.stream()["epoch"] != after_epoch)
 
     def capture(self, desktop: Desktop) -> Process:
@@ -177,8 +188,7 @@ def test_a_second_desktop_never_takes_the_place_of_the_first(
     first = service.capture(desktop(RED))
     assert service.color() == RED
     second = service.hand_in(desktop(GREEN))
-    assert second.child.stderr
-    assert f"the desktop of user {DESK} is handed in already; trying again" in second.child.stderr.readline()
+    assert says(second, f"the desktop of user {DESK} is handed in already; trying again")
     assert service.color() == RED
     epoch = service.stream()["epoch"]
     first.child.send_signal(signal.SIGTERM)

@@ -33,15 +33,22 @@ std::string path_of(const std::string& id) {
   return std::string(kSessions) + "/" + id;
 }
 
-// Without an answer, if none is to be had.
-bool lets_wait(State& state) {
-  if (state.silent) ++state.unanswered;
-  return state.silent;
+// With no answer, or not with the one that is asked for.
+bool fails(sd_bus_message* call, State& state) {
+  const char* error = state.error;
+  if (state.restless) {
+    sd_bus_emit_signal(sd_bus_message_get_bus(call), kManagerPath, kManager, "SessionNew", "so", "c0",
+                       path_of("c0").c_str());
+  }
+  if (!state.silent && error == nullptr) return false;
+  ++state.unanswered;
+  if (error != nullptr) sd_bus_reply_method_errorf(call, error, "not now");
+  return true;
 }
 
 int list_sessions(sd_bus_message* call, void* data, sd_bus_error*) {
   auto& state = *static_cast<State*>(data);
-  if (lets_wait(state)) return 1;
+  if (fails(call, state)) return 1;
   sd_bus_message* reply = nullptr;
   sd_bus_message_new_method_return(call, &reply);
   sd_bus_message_open_container(reply, 'a', "(susso)");
@@ -57,7 +64,7 @@ int list_sessions(sd_bus_message* call, void* data, sd_bus_error*) {
 
 int session_by_pid(sd_bus_message* call, void* data, sd_bus_error* error) {
   auto& state = *static_cast<State*>(data);
-  if (lets_wait(state)) return 1;
+  if (fails(call, state)) return 1;
   uint32_t pid = 0;
   sd_bus_message_read(call, "u", &pid);
   for (const auto& [id, session] : state.sessions) {

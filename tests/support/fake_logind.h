@@ -34,12 +34,20 @@ class FakeLogind {
   FakeLogind(const FakeLogind&) = delete;
   FakeLogind& operator=(const FakeLogind&) = delete;
 
+  // Where the bus is.
+  std::filesystem::path bus() const { return folder_ / "bus"; }
+
   // Each returns once the bus has taken the signal that tells of it.
   void set(const std::string& id, const Session& session);  // a new one, or what has changed of one
   void remove(const std::string& id);
-  // Whether it lets its callers wait, for ever; how many such calls it has heard.
+  // Whether it lets its callers wait, for ever.
   void set_silent(bool silent) { state_.silent = silent; }
+  // What it answers instead, by the name of a D-Bus error; null: as it should.
+  void set_error(const char* name) { state_.error = name; }
+  // How many calls it has heard of which neither told anything.
   int unanswered() const { return state_.unanswered; }
+  // Whether it signals a change before each answer, and so without end.
+  void set_restless(bool restless) { state_.restless = restless; }
   // Nobody has the name of logind from now on.
   void leave();
 
@@ -47,6 +55,8 @@ class FakeLogind {
   struct State {
     std::map<std::string, Session> sessions{};  // of the thread
     std::atomic<bool> silent{false};
+    std::atomic<const char*> error{nullptr};
+    std::atomic<bool> restless{false};
     std::atomic<int> unanswered{0};
   };
 
