@@ -56,8 +56,8 @@ FRAMERING_API size_t tensor_bytes(const TensorSpec& spec, uint32_t frame_width, 
 // cudaStream_t of that device (nullptr: the legacy default stream), and not waited for: hold the frame until
 // the stream is past it, as Frame::release_after(cuda_stream) does. A stream that is being captured into a
 // graph is refused (invalid_argument): each replay would read this slot, whatever it holds then. Throws
-// memory_unavailable, out_of_memory and unavailable with the driver's reason. The first call loads the kernels, which stay for as long as the
-// process.
+// memory_unavailable, out_of_memory, unavailable with the driver's reason. The first call loads the kernels,
+// which stay for as long as the process.
 FRAMERING_API void to_tensor(const Frame& frame, const TensorSpec& spec, void* out,
                              void* cuda_stream = nullptr);
 
