@@ -63,11 +63,8 @@ void EpochLoop::pause(bool want_events) {
   dirty_ = must_publish_ = true;
   waited_for_ = follows_cursor_ = false;
   ring_.set_cursor(std::nullopt);
-  if (want_events) {
-    wait_for_fds({stream_.wake_fd(), source_.event_fd()}, kNever);
-  } else {
-    wait_for_fds({stream_.wake_fd()}, kNever, source_.event_fd());
-  }
+  const int events = want_events ? source_.event_fd() : kNoFd;
+  wait_for_fds({stream_.wake_fd(), events}, kNever, source_.event_fd());
   dirty_since_ns_ = now_ns();
 }
 

@@ -16,7 +16,7 @@
 #include "proto/message.h"
 #include "proto/shm_layout.h"
 #include "proto/unique_fd.h"
-#include "tests/unit/temp_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace framering::testing {
 namespace {

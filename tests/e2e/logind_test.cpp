@@ -28,6 +28,7 @@
 #include "tests/support/daemon_process.h"
 #include "tests/support/fake_logind.h"
 #include "tests/support/soon.h"
+#include "tests/support/temp_folder.h"
 #include "tests/support/x11_desktop.h"
 #include "tests/support/xvfb.h"
 
@@ -305,25 +306,18 @@ TEST_F(LogindTest, ADesktopThatWasHandedInDoesNotComeBackWhenItsSessionHasEndedT
 // The address of a bus, behind which another may come in its place.
 class BusLink {
  public:
-  BusLink() {
-    char folder[] = "/tmp/framering-link-XXXXXX";
-    if (!mkdtemp(folder)) throw std::runtime_error("no folder");
-    folder_ = folder;
-    std::filesystem::permissions(folder_, std::filesystem::perms(0755));
-  }
-  ~BusLink() { std::filesystem::remove_all(folder_); }
-  BusLink(const BusLink&) = delete;
-  BusLink& operator=(const BusLink&) = delete;
+  BusLink() { std::filesystem::permissions(path().parent_path(), std::filesystem::perms(0755)); }
 
-  std::filesystem::path path() const { return folder_ / "bus"; }
+  std::filesystem::path path() const { return folder_.file("bus"); }
   std::string address() const { return "unix:path=" + path().string(); }
   void lead_to(const std::filesystem::path& bus) {
-    std::filesystem::create_symlink(bus, folder_ / "new");
-    std::filesystem::rename(folder_ / "new", path());
+    const std::filesystem::path link = folder_.file("new");
+    std::filesystem::create_symlink(bus, link);
+    std::filesystem::rename(link, path());
   }
 
  private:
-  std::filesystem::path folder_;
+  const TempFolder folder_;
 };
 
 // A bus that takes connections, lets in who comes, and says nothing more: not even to his Hello.

@@ -14,8 +14,8 @@
 #include <optional>
 
 #include "tests/support/child.h"
+#include "tests/support/temp_folder.h"
 #include "tests/unit/open_fds.h"
-#include "tests/unit/temp_folder.h"
 
 namespace framering::proto {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <fstream>
 
-#include "tests/unit/temp_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace framering::daemon {
 namespace {

@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "daemon/config.h"
-#include "tests/unit/temp_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace framering::daemon {
 namespace {

@@ -19,7 +19,7 @@
 
 #include "proto/channel.h"
 #include "tests/support/child.h"
-#include "tests/unit/temp_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace framering::daemon {
 namespace {

@@ -22,7 +22,7 @@
 #include "daemon/memory/host_pool.h"
 #include "daemon/server.h"
 #include "proto/channel.h"
-#include "tests/unit/temp_folder.h"
+#include "tests/support/temp_folder.h"
 
 namespace framering::daemon {
 
