@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -9,22 +8,13 @@
 #include <new>
 #include <utility>
 
+#include "daemon/descriptor.h"
 #include "daemon/reader.h"
 
 namespace framering::daemon {
 
 using proto::errno_error;
 using proto::ErrorCode;
-
-namespace {
-
-proto::Result<proto::UniqueFd> duplicate(int fd) {
-  proto::UniqueFd copy(fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  if (!copy) return errno_error(ErrorCode::kOutOfMemory, "cannot duplicate a descriptor", errno);
-  return copy;
-}
-
-}  // namespace
 
 proto::Result<std::shared_ptr<Reader>> Reader::create(const ReaderOptions& options) {
   std::shared_ptr<Reader> reader(new Reader);

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 
+#include "daemon/descriptor.h"
 #include "daemon/wake_pipe.h"
 
 namespace framering::daemon {
@@ -22,9 +23,7 @@ proto::Result<WakePipe> WakePipe::create() {
 }
 
 proto::Result<proto::UniqueFd> WakePipe::export_reader() const {
-  proto::UniqueFd copy(fcntl(reader_.get(), F_DUPFD_CLOEXEC, 0));
-  if (!copy) return errno_error(ErrorCode::kOutOfMemory, "cannot duplicate a descriptor", errno);
-  return copy;
+  return duplicate(reader_.get());
 }
 
 void WakePipe::ring() const {

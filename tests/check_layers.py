@@ -37,6 +37,7 @@ BASE = {
         "byte_account",
         "config",
         "cursor",
+        "descriptor",
         "frame",
         "heartbeat",
         "journal",

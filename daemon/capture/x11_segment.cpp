@@ -1,9 +1,8 @@
 #include "daemon/capture/x11_segment.h"
 
-#include <fcntl.h>
-
-#include <cerrno>
 #include <utility>
+
+#include "daemon/descriptor.h"
 
 namespace framering::daemon {
 
@@ -12,11 +11,11 @@ using proto::ErrorCode;
 using proto::Result;
 
 Result<X11Segment> X11Segment::attach(const X11Caller& caller, int fd) {
-  const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  if (copy < 0) return proto::errno_error(ErrorCode::kOutOfMemory, "cannot duplicate a descriptor", errno);
+  auto copy = duplicate(fd);
+  if (!copy) return copy.error();
   const xcb_shm_seg_t id = xcb_generate_id(caller.xcb());
   // xcb closes the copy.
-  const auto cookie = xcb_shm_attach_fd_checked(caller.xcb(), id, copy, /*read_only=*/0);
+  const auto cookie = xcb_shm_attach_fd_checked(caller.xcb(), id, copy->release(), /*read_only=*/0);
   if (auto attached = caller.check(cookie); !attached) {
     if (caller.has_ended()) return attached.error();
     return Error{ErrorCode::kUnavailable, "our memory cannot be shared: " + attached.error().message,
